@@ -1,0 +1,187 @@
+//! Extractors whose refusals are problem documents.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::problem::{FieldError, Problem};
+
+/// A JSON body, in or out. 415 for another media type, 400 for no JSON, 422 for JSON that does not fit.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| refused_body(&e))?;
+        parse_json(&bytes).map(Json)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "response cannot be written as JSON");
+                Problem::internal().into_response()
+            }
+        }
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let essence = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split(';').next())
+        .map(|text| text.trim().to_ascii_lowercase());
+    match essence.as_deref() {
+        Some("application/json") => Ok(()),
+        _ => Err(unsupported_media_type("send the body as application/json")),
+    }
+}
+
+/// 415 with what is expected instead.
+pub fn unsupported_media_type(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type").detail(detail)
+}
+
+/// 413 with the limit in words.
+pub fn too_large(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large").detail(detail)
+}
+
+fn refused_body(rejection: &BytesRejection) -> Problem {
+    match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            too_large("the body is larger than this endpoint takes")
+        }
+        _ => Problem::bad_request("the body ended early or cannot be read"),
+    }
+}
+
+/// Read JSON strictly: 400 if it is not JSON, 422 with a pointer if it does not fit `T`.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer_of(error.path());
+        let inner = error.into_inner();
+        match inner.classify() {
+            Category::Data => {
+                Problem::invalid(vec![FieldError { pointer, detail: strip_position(&inner.to_string()) }])
+            }
+            // serde_json's recursion limit and broken UTF-8 are reported as syntax errors too.
+            Category::Syntax | Category::Eof | Category::Io => Problem::bad_request(format!("not JSON: {inner}")),
+        }
+    })?;
+    reader.end().map_err(|_| Problem::bad_request("not JSON: something follows the value"))?;
+    Ok(value)
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+fn strip_position(message: &str) -> String {
+    message.split(" at line ").next().unwrap_or(message).to_owned()
+}
+
+/// Path parameters. One that does not parse names a thing that does not exist: 404.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[expect(clippy::disallowed_types, reason = "wrapped here, once")]
+        type Raw<T> = axum::extract::Path<T>;
+        // A parameter that is not UTF-8 after decoding is also just a name that nothing has.
+        RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        Raw::<T>::from_request_parts(parts, state).await.map(|raw| Self(raw.0)).map_err(|_| Problem::not_found())
+    }
+}
+
+/// Query parameters. Unknown, repeated or ill-typed ones: 422 (the type decides, `deny_unknown_fields`).
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
+            let pointer = pointer_of(error.path());
+            Problem::invalid(vec![FieldError { pointer, detail: error.into_inner().to_string() }])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Booking {
+        #[expect(dead_code, reason = "only parsed")]
+        doctor: Doctor,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Doctor {
+        #[expect(dead_code, reason = "only parsed")]
+        name: String,
+    }
+
+    #[test]
+    fn what_is_no_json_is_400_and_what_does_not_fit_is_422() {
+        let deep = "[".repeat(100_000);
+        let cases: &[(&str, u16)] = &[
+            ("", 400),
+            ("{", 400),
+            ("{\"doctor\":{\"name\":\"a\"}} x", 400),
+            ("\u{feff}{}", 400),
+            ("{\"doctor\":{\"name\":NaN}}", 400),
+            (&deep, 422),
+            ("{}", 422),
+            ("[]", 422),
+            ("null", 422),
+            ("{\"doctor\":{\"name\":1}}", 422),
+            ("{\"doctor\":{\"name\":\"a\",\"nme\":\"b\"}}", 422),
+            ("{\"doctor\":{\"name\":\"a\",\"name\":\"b\"}}", 422),
+        ];
+        for (body, status) in cases {
+            let problem = parse_json::<Booking>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.status().as_u16(), *status, "{}", &body[..body.len().min(60)]);
+        }
+        assert_eq!(parse_json::<Booking>(b"{\"doctor\":{\"name\":\"\xff\"}}").unwrap_err().status(), 400);
+    }
+
+    #[test]
+    fn the_pointer_names_the_member() {
+        let problem = parse_json::<Booking>(br#"{"doctor":{"name":7}}"#).unwrap_err();
+        assert_eq!(problem.document().errors[0].pointer, "/doctor/name");
+    }
+}
