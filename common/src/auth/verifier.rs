@@ -1,0 +1,174 @@
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, Validation};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::claims::Envelope;
+use super::{ACCESS_TYPE, AccessClaims, AuthSettings, Keys, Revocations, Role, SERVICE_TYPE, ServiceClaims};
+use crate::clock::Clock;
+use crate::problem::Problem;
+
+const MAX_TOKEN: usize = 4096;
+const MAX_KID: usize = 64;
+
+/// Checks tokens. `jsonwebtoken` checks the signature; what it lets pass (a foreign `typ`, `crit`, lists of
+/// audiences, endless lifetimes) is checked here.
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    settings: AuthSettings,
+    /// This service's name: the audience of service tokens that it takes.
+    name: &'static str,
+    keys: Keys,
+    revocations: Revocations,
+    clock: Clock,
+    validation: Validation,
+}
+
+/// Why a token is not good. The client hears only the first sentence of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not a token of ours, tampered with, or of another kind.
+    #[error("the token is not valid")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its session ended.
+    #[error("the session has ended")]
+    Revoked,
+    /// Signed with a key that is not known (yet).
+    #[error("the token is not valid")]
+    UnknownKey,
+    /// No keys could be read so far, or it is unknown what has been revoked.
+    #[error("tokens cannot be checked at the moment")]
+    Unavailable,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unavailable => Self::unavailable(refusal.to_string()),
+            _ => Self::unauthorized(refusal.to_string()),
+        }
+    }
+}
+
+/// The whole header that a token of ours has. Anything more (`crit`, `jku`, `jwk`, `x5u`, `zip`, `b64`) is refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+impl Verifier {
+    /// Check tokens for the service `name`.
+    pub fn new(settings: AuthSettings, name: &'static str, keys: Keys, revocations: Revocations, clock: Clock) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Presence, parties and times are checked on the typed claims below, against our clock.
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        Self(Arc::new(Inner { settings, name, keys, revocations, clock, validation }))
+    }
+
+    /// The keys in use.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// What has been revoked.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    /// Check a user's access token; when its key is unknown, read the key set again first.
+    pub async fn verify_access(&self, token: &str) -> Result<AccessClaims, Refusal> {
+        match self.check_access(token) {
+            Err(Refusal::UnknownKey) if self.0.keys.refresh().await => self.check_access(token),
+            other => other,
+        }
+    }
+
+    /// Check a user's access token with what is known now.
+    pub fn check_access(&self, token: &str) -> Result<AccessClaims, Refusal> {
+        let claims: AccessClaims = self.decode(token, ACCESS_TYPE)?;
+        self.check_envelope(&claims.envelope(), &self.0.settings.audience)?;
+        self.check_still_good(&claims)?;
+        Ok(claims)
+    }
+
+    /// What can change after a token was verified: its time and its session. For caches, on every hit.
+    pub fn check_still_good(&self, claims: &AccessClaims) -> Result<(), Refusal> {
+        let now = self.0.clock.now();
+        if claims.exp + self.0.settings.leeway_s <= now.timestamp() {
+            return Err(Refusal::Expired);
+        }
+        if self.0.revocations.revoked(claims) {
+            return Err(Refusal::Revoked);
+        }
+        let stale = self.0.revocations.age(now) > self.0.settings.revocation_max_age_s;
+        // Better no doctor for a minute than a suspended one with records open.
+        if stale && claims.role != Role::Patient { Err(Refusal::Unavailable) } else { Ok(()) }
+    }
+
+    /// Check a token with which another service calls this one.
+    pub async fn verify_service(&self, token: &str) -> Result<ServiceClaims, Refusal> {
+        match self.check_service(token) {
+            Err(Refusal::UnknownKey) if self.0.keys.refresh().await => self.check_service(token),
+            other => other,
+        }
+    }
+
+    fn check_service(&self, token: &str) -> Result<ServiceClaims, Refusal> {
+        let claims: ServiceClaims = self.decode(token, SERVICE_TYPE)?;
+        self.check_envelope(&claims.envelope(), self.0.name)?;
+        if claims.sub.is_empty() { Err(Refusal::Invalid) } else { Ok(claims) }
+    }
+
+    fn decode<C: DeserializeOwned + Clone>(&self, token: &str, kind: &str) -> Result<C, Refusal> {
+        if token.len() > MAX_TOKEN {
+            return Err(Refusal::Invalid);
+        }
+        if !self.0.keys.ready() {
+            return Err(Refusal::Unavailable);
+        }
+        let header = read_header(token).ok_or(Refusal::Invalid)?;
+        if header.alg != "EdDSA" || header.typ != kind || header.kid.is_empty() || header.kid.len() > MAX_KID {
+            return Err(Refusal::Invalid);
+        }
+        let decoded = self.0.keys.with(&header.kid, |key| jsonwebtoken::decode::<C>(token, key, &self.0.validation));
+        match decoded {
+            None => Err(Refusal::UnknownKey),
+            Some(Err(_)) => Err(Refusal::Invalid),
+            Some(Ok(data)) => Ok(data.claims),
+        }
+    }
+
+    fn check_envelope(&self, token: &Envelope<'_>, audience: &str) -> Result<(), Refusal> {
+        let AuthSettings { issuer, leeway_s, max_lifetime_s, .. } = &self.0.settings;
+        let now = self.0.clock.now().timestamp();
+        // Far-off numbers first, so that no sum below can overflow.
+        let sane = [token.iat, token.nbf, token.exp].iter().all(|t| (0..=i64::from(u32::MAX) * 4).contains(t));
+        if !sane || token.iss != *issuer || token.aud != audience {
+            return Err(Refusal::Invalid);
+        }
+        if token.exp + leeway_s <= now {
+            return Err(Refusal::Expired);
+        }
+        let begun = token.nbf <= now + leeway_s && token.iat <= now + leeway_s;
+        let life = token.exp - token.iat;
+        if begun && life > 0 && life <= *max_lifetime_s { Ok(()) } else { Err(Refusal::Invalid) }
+    }
+}
+
+fn read_header(token: &str) -> Option<Header> {
+    let segment = token.split('.').next()?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(segment).ok()?).ok()
+}
