@@ -1,4 +1,4 @@
-//! RabbitMQ: one connection per process, confirmed publishing, consumers with a dead-letter queue.
+//! The message broker (`RabbitMQ`): one connection per process, confirmed publishing, consumers with a dead-letter queue.
 //!
 //! A [`Broker`] is made at start-up and never blocks it: the connection is opened in the background and
 //! opened again, for ever, when it is lost. While it is away [`Broker::publish`] fails at once, so whoever
@@ -11,6 +11,9 @@ mod publisher;
 mod retry;
 mod topology;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::background::Background;
 use crate::events::Event;
@@ -41,16 +45,28 @@ pub struct AmqpSettings {
     /// How long a publish may wait for the broker's confirmation, in milliseconds.
     #[serde(default = "AmqpSettings::default_confirm_timeout")]
     pub confirm_timeout_ms: u64,
+    /// What the names of exchanges and queues begin with.
+    #[serde(default = "AmqpSettings::default_namespace")]
+    pub namespace: String,
+    /// Exchanges and queues vanish when they are no longer used: for tests.
+    #[serde(skip)]
+    pub temporary: bool,
 }
 
 impl AmqpSettings {
-    /// The settings for a broker at `url`, with the default heartbeat and time-out.
-    pub fn at(url: impl Into<String>) -> Self {
+    /// A namespace of its own at the broker at `url`, gone soon after its last use: for tests.
+    pub fn for_test(url: impl Into<String>) -> Self {
         Self {
             url: SecretString::from(url.into()),
             heartbeat_seconds: Self::default_heartbeat(),
             confirm_timeout_ms: Self::default_confirm_timeout(),
+            namespace: format!("test-{}", Uuid::now_v7().simple()),
+            temporary: true,
         }
+    }
+
+    fn default_namespace() -> String {
+        "healthcare".to_owned()
     }
 
     fn default_heartbeat() -> u16 {
@@ -101,7 +117,9 @@ impl Broker {
     /// [`PublishError::Lost`] the event may have arrived all the same: publishing it again is right, and
     /// consumers drop the second copy by its id.
     pub async fn publish(&self, event: &Event) -> Result<(), PublishError> {
-        self.publisher.publish(Outgoing::event(event)?).await
+        self.publisher
+            .publish(Outgoing::event(&self.link.topology, event)?)
+            .await
     }
 
     /// Consumes a queue of events until the process stops; declares the queue, its bindings and its
@@ -124,7 +142,9 @@ impl Broker {
     /// # Errors
     /// When the broker did not confirm that it took the message.
     pub async fn broadcast(&self, body: impl Into<Bytes>) -> Result<(), PublishError> {
-        self.publisher.publish(Outgoing::broadcast(body.into())).await
+        self.publisher
+            .publish(Outgoing::broadcast(&self.link.topology, body.into()))
+            .await
     }
 
     /// Calls `handler` with the body of every broadcast sent while this instance is connected.
@@ -134,9 +154,10 @@ impl Broker {
         F: Future<Output = ()> + Send + 'static,
     {
         let link = self.link.clone();
-        self.background.spawn("broadcast-listener", |stop: CancellationToken| async move {
-            consumer::listen(&link, &handler, &stop).await;
-        });
+        self.background
+            .spawn("broadcast-listener", |stop: CancellationToken| async move {
+                consumer::listen(&link, &handler, &stop).await;
+            });
     }
 
     /// What is known of the connection right now.

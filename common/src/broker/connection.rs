@@ -11,7 +11,8 @@ use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{AmqpSettings, BrokerState, topology};
+use super::topology::Topology;
+use super::{AmqpSettings, BrokerState};
 use crate::background::Background;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +27,7 @@ type Current = Option<Arc<Connection>>;
 
 #[derive(Clone)]
 pub(super) struct Link {
+    pub(super) topology: Topology,
     current: watch::Receiver<Current>,
 }
 
@@ -38,11 +40,13 @@ impl fmt::Debug for Link {
 impl Link {
     pub(super) fn start(settings: &AmqpSettings, background: &Background) -> Self {
         let (sender, current) = watch::channel(None);
+        let topology = Topology::new(&settings.namespace, settings.temporary);
         let settings = settings.clone();
+        let declared = topology.clone();
         background.spawn("broker-connection", |stop| async move {
-            keep_connected(&settings, &sender, &stop).await;
+            keep_connected(&settings, &declared, &sender, &stop).await;
         });
-        Self { current }
+        Self { topology, current }
     }
 
     pub(super) fn state(&self) -> BrokerState {
@@ -66,10 +70,15 @@ impl Link {
     }
 }
 
-async fn keep_connected(settings: &AmqpSettings, sender: &watch::Sender<Current>, stop: &CancellationToken) {
+async fn keep_connected(
+    settings: &AmqpSettings,
+    topology: &Topology,
+    sender: &watch::Sender<Current>,
+    stop: &CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
-        match connect(settings).await {
+        match connect(settings, topology).await {
             Ok(connection) => {
                 tracing::info!("connected to the broker");
                 pause = FIRST_PAUSE;
@@ -84,12 +93,12 @@ async fn keep_connected(settings: &AmqpSettings, sender: &watch::Sender<Current>
     }
 }
 
-async fn connect(settings: &AmqpSettings) -> Result<Connection, String> {
+async fn connect(settings: &AmqpSettings, topology: &Topology) -> Result<Connection, String> {
     let mut uri: AMQPUri = settings.url.expose_secret().parse()?;
     uri.query.heartbeat = Some(settings.heartbeat_seconds);
     let opening = async {
         let connection = Connection::connect_uri(uri, ConnectionProperties::default()).await?;
-        topology::declare_exchanges(&connection).await?;
+        topology.declare_exchanges(&connection).await?;
         Ok(connection)
     };
     match tokio::time::timeout(CONNECT_PATIENCE, opening).await {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Link, jittered};
 use super::message::Outgoing;
 use super::publisher::Publisher;
-use super::{retry, topology};
+use super::retry;
+use super::topology::Topology;
 use crate::events::Event;
 
 /// After a channel broke while the connection held, as when the broker refuses a declaration.
@@ -31,7 +33,8 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(2);
 /// `delivery_limit` needs a new queue name.
 #[derive(Clone, Debug)]
 pub struct ConsumerSpec {
-    /// The queue's name, by custom `<service>.events`; its dead-letter queue is named `<queue>.dead`.
+    /// By custom the service's name. The queue is named `<namespace>.<queue>`, its dead-letter queue
+    /// `<namespace>.<queue>.dead`.
     pub queue: String,
     /// Routing keys: event types or patterns such as `appointment.*`.
     pub bindings: Vec<String>,
@@ -40,13 +43,6 @@ pub struct ConsumerSpec {
     /// Failed deliveries after which an event goes to the dead-letter queue; it is delivered once more
     /// than this at most.
     pub delivery_limit: i32,
-}
-
-impl ConsumerSpec {
-    /// Where events go that were given up on.
-    pub fn dead_letter_queue(&self) -> String {
-        format!("{}.dead", self.queue)
-    }
 }
 
 /// What a handler says when it did not do its work. The reason is logged: no personal data in it.
@@ -97,15 +93,15 @@ where
     }
 
     pub(super) async fn run(self, stop: &CancellationToken) {
-        let queue = &self.spec.queue;
-        until_stopped(&self.link, stop, async |connection| {
+        while let Some(connection) = next_connection(&self.link, stop).await {
             let over = stop.child_token();
             // Whatever way the session ends, nobody goes on waiting on its behalf.
             let _guard = over.clone().drop_guard();
-            let ended = self.session(connection, stop, &over).await;
-            ended.inspect_err(|error| tracing::warn!(%queue, %error, "consumer interrupted"))
-        })
-        .await;
+            if let Err(error) = self.session(&connection, stop, &over).await {
+                tracing::warn!(queue = %self.spec.queue, %error, "consumer interrupted");
+                rest(&connection, stop).await;
+            }
+        }
     }
 
     async fn session(
@@ -115,11 +111,16 @@ where
         over: &CancellationToken,
     ) -> lapin::Result<()> {
         let channel = connection.create_channel().await?;
-        topology::declare_queue(&channel, &self.spec).await?;
+        self.link.topology.declare_queue(&channel, &self.spec).await?;
         channel
             .basic_qos(self.spec.prefetch, BasicQosOptions::default())
             .await?;
-        let mut deliveries = start(&channel, &self.spec.queue, BasicConsumeOptions::default()).await?;
+        let mut deliveries = start(
+            &channel,
+            self.link.topology.queue(&self.spec),
+            BasicConsumeOptions::default(),
+        )
+        .await?;
         tracing::info!(queue = %self.spec.queue, "consuming");
 
         let mut in_work = FuturesUnordered::new();
@@ -138,7 +139,9 @@ where
         over.cancel();
         if broken.is_none() {
             let cancel = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default());
-            cancel.await.unwrap_or_else(|error| tracing::debug!(%error, "cancelling the consumer"));
+            cancel
+                .await
+                .unwrap_or_else(|error| tracing::debug!(%error, "cancelling the consumer"));
         }
         while in_work.next().await.is_some() {}
         match broken {
@@ -166,7 +169,9 @@ where
         let mut tries = 0;
         loop {
             let (id, kind) = (event.id, &event.kind);
-            let outcome = AssertUnwindSafe((self.handler)(event.clone())).catch_unwind().await;
+            let outcome = AssertUnwindSafe((self.handler)(event.clone()))
+                .catch_unwind()
+                .await;
             let failure = match outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) {
                 Ok(()) => return Verdict::Done,
                 Err(failure) => failure,
@@ -193,8 +198,14 @@ where
         let (outcome, settled) = match verdict {
             Verdict::Done => ("acknowledged", delivery.ack(BasicAckOptions::default()).await),
             // `reject` counts against the delivery limit on every version, `nack` only before 4.3.
-            Verdict::Again => ("retried", delivery.reject(BasicRejectOptions { requeue: true }).await),
-            Verdict::Dead => ("rejected", delivery.reject(BasicRejectOptions { requeue: false }).await),
+            Verdict::Again => (
+                "retried",
+                delivery.reject(BasicRejectOptions { requeue: true }).await,
+            ),
+            Verdict::Dead => (
+                "rejected",
+                delivery.reject(BasicRejectOptions { requeue: false }).await,
+            ),
             Verdict::Back => ("returned", give_back(delivery).await),
             Verdict::Copy => ("copied", self.replace(delivery).await),
         };
@@ -206,7 +217,11 @@ where
     }
 
     async fn replace(&self, delivery: &Delivery) -> lapin::Result<bool> {
-        let copy = Outgoing::copy(&self.spec.queue, &delivery.properties, &delivery.data);
+        let copy = Outgoing::copy(
+            self.link.topology.queue(&self.spec),
+            &delivery.properties,
+            &delivery.data,
+        );
         match self.publisher.publish(copy).await {
             Ok(()) => delivery.ack(BasicAckOptions::default()).await,
             Err(_) => give_back(delivery).await,
@@ -220,48 +235,65 @@ where
     H: Fn(Bytes) -> F,
     F: Future<Output = ()>,
 {
-    until_stopped(link, stop, async |connection| {
-        let channel = connection.create_channel().await?;
-        let queue = topology::declare_listener(&channel).await?;
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            ..BasicConsumeOptions::default()
-        };
-        let mut heard = start(&channel, queue.as_str(), options).await?;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                next = heard.next() => match next {
-                    Some(delivery) => handler(delivery?.data.into()).await,
-                    None => return Ok(()),
-                },
-            }
-        }
-    })
-    .await;
-}
-
-/// Runs `session` on every connection there is, one after the other.
-async fn until_stopped(
-    link: &Link,
-    stop: &CancellationToken,
-    session: impl AsyncFn(&Connection) -> lapin::Result<()>,
-) {
-    while !stop.is_cancelled() {
-        let connection = tokio::select! {
-            () = stop.cancelled() => return,
-            connection = link.connection() => connection,
-        };
-        let ended = session(&connection).await;
-        if ended.is_err() && connection.status().connected() {
-            retry::sleep(jittered(REOPEN_PAUSE), stop).await;
+    while let Some(connection) = next_connection(link, stop).await {
+        if let Err(error) = hear(&connection, &link.topology, handler, stop).await {
+            tracing::warn!(%error, "broadcasts interrupted");
+            rest(&connection, stop).await;
         }
     }
 }
 
-async fn start(channel: &Channel, queue: &str, options: BasicConsumeOptions) -> lapin::Result<lapin::Consumer> {
+async fn hear<H, F>(
+    connection: &Connection,
+    topology: &Topology,
+    handler: &H,
+    stop: &CancellationToken,
+) -> lapin::Result<()>
+where
+    H: Fn(Bytes) -> F,
+    F: Future<Output = ()>,
+{
+    let channel = connection.create_channel().await?;
+    let queue = topology.declare_listener(&channel).await?;
+    let options = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    let mut heard = start(&channel, queue, options).await?;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            next = heard.next() => match next {
+                Some(delivery) => handler(delivery?.data.into()).await,
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// The next connection to work on; `None` once the process stops.
+async fn next_connection(link: &Link, stop: &CancellationToken) -> Option<Arc<Connection>> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        connection = link.connection() => Some(connection),
+    }
+}
+
+/// Keeps a channel that the broker refuses from being opened again at once.
+async fn rest(connection: &Connection, stop: &CancellationToken) {
+    if connection.status().connected() {
+        retry::sleep(jittered(REOPEN_PAUSE), stop).await;
+    }
+}
+
+async fn start(
+    channel: &Channel,
+    queue: ShortString,
+    options: BasicConsumeOptions,
+) -> lapin::Result<lapin::Consumer> {
     channel
-        .basic_consume(queue.into(), ShortString::default(), options, FieldTable::default())
+        .basic_consume(queue, ShortString::default(), options, FieldTable::default())
         .await
 }
 

@@ -4,8 +4,8 @@ use lapin::types::ShortString;
 use uuid::Uuid;
 
 use super::publisher::PublishError;
-use super::topology;
-use crate::events::{EXCHANGE, Event};
+use super::topology::Topology;
+use crate::events::Event;
 
 const CLOUD_EVENT: &str = "application/cloudevents+json";
 const PERSISTENT: u8 = 2;
@@ -24,10 +24,10 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn event(event: &Event) -> Result<Self, PublishError> {
+    pub(super) fn event(topology: &Topology, event: &Event) -> Result<Self, PublishError> {
         let body = serde_json::to_vec(event).map_err(|error| PublishError::Encoding(error.to_string()))?;
         Ok(Self {
-            exchange: EXCHANGE.into(),
+            exchange: topology.events(),
             routing_key: event.kind.as_str().into(),
             message_id: event.id.to_string().into(),
             body: body.into(),
@@ -36,9 +36,9 @@ impl Outgoing {
         })
     }
 
-    pub(super) fn broadcast(body: Bytes) -> Self {
+    pub(super) fn broadcast(topology: &Topology, body: Bytes) -> Self {
         Self {
-            exchange: topology::REFRESH.into(),
+            exchange: topology.refresh(),
             routing_key: ShortString::default(),
             message_id: Uuid::now_v7().to_string().into(),
             body,
@@ -48,10 +48,10 @@ impl Outgoing {
     }
 
     /// A fresh copy of a message that `queue` delivered: its delivery count begins again.
-    pub(super) fn copy(queue: &str, properties: &BasicProperties, body: &[u8]) -> Self {
+    pub(super) fn copy(queue: ShortString, properties: &BasicProperties, body: &[u8]) -> Self {
         Self {
             exchange: ShortString::default(),
-            routing_key: queue.into(),
+            routing_key: queue,
             message_id: properties.message_id().clone().unwrap_or_default(),
             body: Bytes::copy_from_slice(body),
             content_type: properties.content_type().clone().unwrap_or_default(),

@@ -65,7 +65,10 @@ impl Publisher {
         }
         let (answer, answered) = oneshot::channel();
         let request = Request { message, answer };
-        self.requests.send(request).await.map_err(|_| PublishError::Away)?;
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| PublishError::Away)?;
         answered.await.unwrap_or(Err(PublishError::Away))
     }
 }
@@ -84,7 +87,9 @@ impl Writer {
                 channel = self.open().await;
             }
             let Some((_, open)) = &channel else {
-                window.into_iter().for_each(|request| request.refuse(PublishError::Away));
+                for request in window {
+                    request.refuse(PublishError::Away);
+                }
                 continue;
             };
             let intact = publish_window(open, window, self.patience).await;

@@ -11,7 +11,7 @@ use super::connection::jittered;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 /// A broker closes the channel of a consumer that sits on a delivery for half an hour.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(600);
+pub(super) const LONGEST_HOLD: Duration = Duration::from_mins(10);
 
 /// How often the broker has counted a failure of this delivery.
 pub(super) fn failures(delivery: &Delivery) -> u32 {
