@@ -46,7 +46,11 @@ impl Discovery {
     ///
     /// # Errors
     /// The URL is not one, or the HTTP client cannot be made.
-    pub fn start(settings: &DiscoverySettings, background: &Background, clock: Clock) -> anyhow::Result<Self> {
+    pub fn start(
+        settings: &DiscoverySettings,
+        background: &Background,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let board = Arc::new(view::Board::default());
         let Some(servers) = servers::Servers::from_settings(settings)? else {
             return Ok(Self { board, agent: None });
@@ -54,22 +58,33 @@ impl Discovery {
         let agent = Arc::new(Agent::new(settings.clone(), servers, clock, background.clone()));
         let following = watcher::Watcher::new(Arc::clone(&agent), Arc::clone(&board));
         background.spawn("registry-watch", |stop| following.run(stop));
-        Ok(Self { board, agent: Some(agent) })
+        Ok(Self {
+            board,
+            agent: Some(agent),
+        })
     }
 
     /// Knows nobody and registers nothing.
     pub fn disabled() -> Self {
-        Self { board: Arc::new(view::Board::default()), agent: None }
+        Self {
+            board: Arc::new(view::Board::default()),
+            agent: None,
+        }
     }
 
     /// Knows exactly these instances, all up, for ever. Application names are matched without regard to case.
     pub fn fixed(applications: HashMap<String, Vec<SocketAddr>>) -> Self {
         let instances = applications.iter().flat_map(|(app, addresses)| {
-            addresses.iter().map(move |address| Arc::new(Instance::fixed(app, *address)))
+            addresses
+                .iter()
+                .map(move |address| Arc::new(Instance::fixed(app, *address)))
         });
         let board = view::Board::default();
         board.publish(View::new(0, instances.collect()));
-        Self { board: Arc::new(board), agent: None }
+        Self {
+            board: Arc::new(board),
+            agent: None,
+        }
     }
 
     /// The instances of `app` that are up, in the registry's order. No lock, no I/O.

@@ -59,8 +59,4 @@ impl Instance {
             metadata: BTreeMap::new(),
         }
     }
-
-    pub(super) fn is_same_place(&self, other: &Self) -> bool {
-        self.app == other.app && (self.id == other.id || self.address == other.address)
-    }
 }

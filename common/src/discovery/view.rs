@@ -1,6 +1,6 @@
 //! The registry as this process knows it, and what it makes of a registry that has lost its memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -19,10 +19,16 @@ pub struct View {
 
 impl View {
     pub(super) fn new(version: u64, instances: Vec<Arc<Instance>>) -> Self {
-        let mut view = Self { version, ..Self::default() };
+        let mut view = Self {
+            version,
+            ..Self::default()
+        };
         for instance in instances {
             if instance.status == Status::Up {
-                view.up.entry(instance.app.clone()).or_default().push(Arc::clone(&instance));
+                view.up
+                    .entry(instance.app.clone())
+                    .or_default()
+                    .push(Arc::clone(&instance));
             }
             view.apps.entry(instance.app.clone()).or_default().push(instance);
         }
@@ -46,7 +52,9 @@ impl View {
 
     /// Every application with all of its instances, whatever their status, sorted by name.
     pub fn applications(&self) -> impl Iterator<Item = (&str, &[Arc<Instance>])> {
-        self.apps.iter().map(|(name, instances)| (name.as_str(), instances.as_slice()))
+        self.apps
+            .iter()
+            .map(|(name, instances)| (name.as_str(), instances.as_slice()))
     }
 
     /// Every instance, whatever its status.
@@ -69,7 +77,10 @@ pub(super) struct Board {
 impl Default for Board {
     fn default() -> Self {
         let empty = Arc::new(View::default());
-        Self { current: ArcSwap::new(Arc::clone(&empty)), changes: watch::Sender::new(empty) }
+        Self {
+            current: ArcSwap::new(Arc::clone(&empty)),
+            changes: watch::Sender::new(empty),
+        }
     }
 }
 
@@ -109,15 +120,23 @@ pub(super) struct Memory {
 impl Memory {
     /// Begin with what a former process knew; it holds until the registry has answered, and a while beyond.
     pub(super) fn remembered(instances: Vec<Arc<Instance>>) -> Self {
-        Self { listed: instances, ..Self::default() }
+        Self {
+            listed: instances,
+            ..Self::default()
+        }
     }
 
-    /// Take in what a registry of the life `epoch` lists. `gap`: contact was lost since the last answer.
+    /// Take in what a registry of the life `epoch` lists. `gap`: contact was lost since the last answer,
+    /// which matters only for a registry that does not tell one life of it from the next.
     pub(super) fn learn(&mut self, heard: Heard, gap: bool, now: DateTime<Utc>, keep: TimeDelta) {
-        let lost_its_memory = gap || heard.epoch.is_none() && self.version == 0 || heard.epoch != self.epoch;
+        let lost_its_memory = match (&self.epoch, &heard.epoch) {
+            (None, None) => gap,
+            (former, present) => former != present,
+        };
         let former = std::mem::replace(&mut self.listed, heard.instances);
         if lost_its_memory {
-            self.held.extend(former.into_iter().map(|instance| (instance, now + keep)));
+            self.held
+                .extend(former.into_iter().map(|instance| (instance, now + keep)));
         }
         self.version = heard.version;
         self.epoch = heard.epoch;
@@ -126,8 +145,20 @@ impl Memory {
 
     /// Drop what has been believed in long enough, or is listed again.
     pub(super) fn forget(&mut self, now: DateTime<Utc>) {
-        let listed = &self.listed;
-        self.held.retain(|(held, until)| *until > now && !listed.iter().any(|known| known.is_same_place(held)));
+        if self.held.is_empty() {
+            return;
+        }
+        let ids: HashSet<_> = self.listed.iter().map(|known| (&known.app, &known.id)).collect();
+        let addresses: HashSet<_> = self
+            .listed
+            .iter()
+            .map(|known| (&known.app, known.address))
+            .collect();
+        self.held.retain(|(held, until)| {
+            let is_back =
+                ids.contains(&(&held.app, &held.id)) || addresses.contains(&(&held.app, held.address));
+            *until > now && !is_back
+        });
     }
 
     /// When [`Memory::forget`] will next have something to do.

@@ -62,7 +62,11 @@ struct Port {
 impl Answer {
     /// Every instance that can be reached by an IP address.
     pub(super) fn instances(self) -> Vec<Arc<Instance>> {
-        let entries = self.applications.application.into_iter().flat_map(|app| app.instance);
+        let entries = self
+            .applications
+            .application
+            .into_iter()
+            .flat_map(|app| app.instance);
         entries.filter_map(Entry::instance).map(Arc::new).collect()
     }
 }
@@ -83,7 +87,11 @@ impl Entry {
             secure,
             status: self.status,
             generation: integer(&self.last_dirty_timestamp).unwrap_or_default(),
-            metadata: self.metadata.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect(),
+            metadata: self
+                .metadata
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, text(value)?)))
+                .collect(),
         })
     }
 }
