@@ -17,7 +17,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -73,11 +72,12 @@ impl Discovery {
     }
 
     /// Knows exactly these instances, all up, for ever. Application names are matched without regard to case.
-    pub fn fixed(applications: HashMap<String, Vec<SocketAddr>>) -> Self {
-        let instances = applications.iter().flat_map(|(app, addresses)| {
+    pub fn fixed<A: Into<String>>(applications: impl IntoIterator<Item = (A, Vec<SocketAddr>)>) -> Self {
+        let instances = applications.into_iter().flat_map(|(app, addresses)| {
+            let app = app.into().to_ascii_uppercase();
             addresses
-                .iter()
-                .map(move |address| Arc::new(Instance::fixed(app, *address)))
+                .into_iter()
+                .map(move |address| Arc::new(Instance::fixed(&app, address)))
         });
         let board = view::Board::default();
         board.publish(View::new(0, instances.collect()));

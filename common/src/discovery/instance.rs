@@ -50,7 +50,7 @@ impl Instance {
 
     pub(super) fn fixed(app: &str, address: SocketAddr) -> Self {
         Self {
-            app: app.to_ascii_uppercase(),
+            app: app.to_owned(),
             id: address.to_string(),
             address,
             secure: false,

@@ -88,7 +88,7 @@ pub(super) async fn end(agent: &Agent) {
     match tokio::time::timeout(LEAVE_TIMEOUT, leaving).await {
         Ok(Ok(())) => tracing::info!("left the registry"),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "could not leave the registry; the lease will end by itself")
+            tracing::warn!(%error, "could not leave the registry; the lease will end by itself");
         }
         Err(_) => tracing::warn!("the registry was too slow to leave it; the lease will end by itself"),
     }

@@ -78,7 +78,7 @@ impl Watcher {
     }
 
     fn until_forgetting(&self) -> Duration {
-        let far = Duration::from_secs(3600);
+        let far = Duration::from_hours(1);
         self.memory.next_forgetting().map_or(far, |at| {
             (at - self.agent.clock.now()).to_std().unwrap_or_default()
         })
