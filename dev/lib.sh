@@ -5,7 +5,7 @@ set -euo pipefail
 umask 077
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-DEV=$ROOT/.dev
+DEV=${DEV_FOLDER:-$ROOT/.dev}
 RUN=$DEV/run
 LOGS=$DEV/log
 SECRETS=$DEV/secrets
@@ -33,6 +33,7 @@ take_lock() {
 }
 
 random_hex() { od -An -v -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
+random_base64() { head -c "$1" /dev/urandom | base64 -w 0; }
 
 # secret NAME [GENERATOR…]: made once, then always the same. Without a generator: hex, which needs
 # no quoting in a URL, in SQL, in JSON or in a shell.
@@ -110,4 +111,14 @@ wait_for_start() {
         fi
         sleep 0.1
     done
+}
+
+# http_ready PORT PATH: whether a GET is answered with 200. Bash only: a bare machine has no curl.
+http_ready() {
+    (
+        exec 4<> "/dev/tcp/127.0.0.1/$1" || exit 1
+        printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$2" >&4
+        IFS= read -r -t 5 line <&4
+        [[ $line == HTTP/1.?\ 200* ]]
+    ) 2> /dev/null
 }
