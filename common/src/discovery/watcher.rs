@@ -55,20 +55,17 @@ impl Watcher {
                 heard = self.listen() => heard,
             };
             self.agent.note(&heard);
-            let pause = match heard {
-                Ok(heard) => {
-                    backoff.reset();
-                    self.take_in(heard).await;
-                    if self.pushes {
-                        Duration::ZERO
-                    } else {
-                        self.agent.settings.poll_interval()
-                    }
+            let pause = if let Ok(heard) = heard {
+                backoff.reset();
+                self.take_in(heard).await;
+                if self.pushes {
+                    Duration::ZERO
+                } else {
+                    self.agent.settings.poll_interval()
                 }
-                Err(_) => {
-                    self.gap = true;
-                    backoff.wait()
-                }
+            } else {
+                self.gap = true;
+                backoff.wait()
             };
             tokio::select! {
                 () = stop.cancelled() => return,
