@@ -41,7 +41,7 @@ pub struct AmqpSettings {
     pub url: SecretString,
     /// Heartbeat interval asked of the broker, in seconds. A dead peer is noticed after at most two.
     #[serde(default = "AmqpSettings::default_heartbeat")]
-    pub heartbeat_seconds: u16,
+    pub heartbeat_s: u16,
     /// How long a publish may wait for the broker's confirmation, in milliseconds.
     #[serde(default = "AmqpSettings::default_confirm_timeout")]
     pub confirm_timeout_ms: u64,
@@ -58,7 +58,7 @@ impl AmqpSettings {
     pub fn for_test(url: impl Into<String>) -> Self {
         Self {
             url: SecretString::from(url.into()),
-            heartbeat_seconds: Self::default_heartbeat(),
+            heartbeat_s: Self::default_heartbeat(),
             confirm_timeout_ms: Self::default_confirm_timeout(),
             namespace: format!("test-{}", Uuid::now_v7().simple()),
             temporary: true,

@@ -95,7 +95,7 @@ async fn keep_connected(
 
 async fn connect(settings: &AmqpSettings, topology: &Topology) -> Result<Connection, String> {
     let mut uri: AMQPUri = settings.url.expose_secret().parse()?;
-    uri.query.heartbeat = Some(settings.heartbeat_seconds);
+    uri.query.heartbeat = Some(settings.heartbeat_s);
     let opening = async {
         let connection = Connection::connect_uri(uri, ConnectionProperties::default()).await?;
         topology.declare_exchanges(&connection).await?;
