@@ -28,15 +28,23 @@ impl RequestContext {
     pub fn from_headers(headers: &HeaderMap, path: &str) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
-            request_id: text(REQUEST_ID).filter(|id| is_sane(id)).map_or_else(new_request_id, str::to_owned),
-            traceparent: text("traceparent").filter(|t| is_traceparent(t)).map_or_else(new_trace, child_of),
+            request_id: text(REQUEST_ID)
+                .filter(|id| is_sane(id))
+                .map_or_else(new_request_id, str::to_owned),
+            traceparent: text("traceparent")
+                .filter(|t| is_traceparent(t))
+                .map_or_else(new_trace, child_of),
             path: path.to_owned(),
         }
     }
 
     /// A context for work that no request asked for.
     pub fn background(name: &str) -> Self {
-        Self { request_id: new_request_id(), traceparent: new_trace(), path: name.to_owned() }
+        Self {
+            request_id: new_request_id(),
+            traceparent: new_trace(),
+            path: name.to_owned(),
+        }
     }
 
     /// Run `work` with this context as the current one.
@@ -57,14 +65,19 @@ impl RequestContext {
 
 /// Printable ASCII without separators, at most 128 characters: safe in headers and log lines alike.
 fn is_sane(id: &str) -> bool {
-    (8..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    (8..=128).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn is_traceparent(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     lengths == [2, 32, 16, 2]
         && text.starts_with("00-")
-        && text.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        && text
+            .bytes()
+            .all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         && !text[3..35].bytes().all(|b| b == b'0')
         && !text[36..52].bytes().all(|b| b == b'0')
 }
@@ -111,7 +124,11 @@ mod tests {
         assert_eq!(ours[..35], sent[..35]);
         assert_ne!(ours[36..52], sent[36..52]);
         assert_eq!(ours.len(), sent.len());
-        for bad in ["00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "é"] {
+        for bad in [
+            "00-0-0-0",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "é",
+        ] {
             assert!(!is_traceparent(bad));
         }
     }

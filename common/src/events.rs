@@ -188,14 +188,21 @@ impl Event {
             "appointment.no_show" => serde_json::from_value(data).map(Payload::AppointmentNoShow),
             "record.created" => serde_json::from_value(data).map(Payload::RecordCreated),
             "record.amended" => serde_json::from_value(data).map(Payload::RecordAmended),
-            "record.accessed_by_break_glass" => serde_json::from_value(data).map(Payload::RecordAccessedByBreakGlass),
+            "record.accessed_by_break_glass" => {
+                serde_json::from_value(data).map(Payload::RecordAccessedByBreakGlass)
+            }
             "user.registered" => serde_json::from_value(data).map(Payload::UserRegistered),
             "user.verified" => serde_json::from_value(data).map(Payload::UserVerified),
-            "user.password_reset_requested" => serde_json::from_value(data).map(Payload::PasswordResetRequested),
+            "user.password_reset_requested" => {
+                serde_json::from_value(data).map(Payload::PasswordResetRequested)
+            }
             "user.session_ended" => serde_json::from_value(data).map(Payload::SessionEnded),
             other => Ok(Payload::Other(other.to_owned())),
         };
-        read.map_err(|cause| UnreadableEvent { kind: self.kind.clone(), cause })
+        read.map_err(|cause| UnreadableEvent {
+            kind: self.kind.clone(),
+            cause,
+        })
     }
 }
 

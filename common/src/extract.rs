@@ -20,7 +20,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_json(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|e| refused_body(&e))?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|e| refused_body(&e))?;
         parse_json(&bytes).map(Json)
     }
 }
@@ -28,7 +30,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Ok(body) => (
+                [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+                body,
+            )
+                .into_response(),
             Err(error) => {
                 tracing::error!(%error, "response cannot be written as JSON");
                 Problem::internal().into_response()
@@ -51,12 +57,22 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// 415 with what is expected instead.
 pub fn unsupported_media_type(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type").detail(detail)
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Unsupported media type",
+    )
+    .detail(detail)
 }
 
 /// 413 with the limit in words.
 pub fn too_large(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large").detail(detail)
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "The request is too large",
+    )
+    .detail(detail)
 }
 
 fn refused_body(rejection: &BytesRejection) -> Problem {
@@ -75,14 +91,19 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let pointer = pointer_of(error.path());
         let inner = error.into_inner();
         match inner.classify() {
-            Category::Data => {
-                Problem::invalid(vec![FieldError { pointer, detail: strip_position(&inner.to_string()) }])
-            }
+            Category::Data => Problem::invalid(vec![FieldError {
+                pointer,
+                detail: strip_position(&inner.to_string()),
+            }]),
             // serde_json's recursion limit and broken UTF-8 are reported as syntax errors too.
-            Category::Syntax | Category::Eof | Category::Io => Problem::bad_request(format!("not JSON: {inner}")),
+            Category::Syntax | Category::Eof | Category::Io => {
+                Problem::bad_request(format!("not JSON: {inner}"))
+            }
         }
     })?;
-    reader.end().map_err(|_| Problem::bad_request("not JSON: something follows the value"))?;
+    reader
+        .end()
+        .map_err(|_| Problem::bad_request("not JSON: something follows the value"))?;
     Ok(value)
 }
 
@@ -113,8 +134,13 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         #[expect(clippy::disallowed_types, reason = "wrapped here, once")]
         type Raw<T> = axum::extract::Path<T>;
         // A parameter that is not UTF-8 after decoding is also just a name that nothing has.
-        RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
-        Raw::<T>::from_request_parts(parts, state).await.map(|raw| Self(raw.0)).map_err(|_| Problem::not_found())
+        RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::not_found())?;
+        Raw::<T>::from_request_parts(parts, state)
+            .await
+            .map(|raw| Self(raw.0))
+            .map_err(|_| Problem::not_found())
     }
 }
 
@@ -128,10 +154,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
         let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
-        serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
-            let pointer = pointer_of(error.path());
-            Problem::invalid(vec![FieldError { pointer, detail: error.into_inner().to_string() }])
-        })
+        serde_path_to_error::deserialize(reader)
+            .map(Self)
+            .map_err(|error| {
+                let pointer = pointer_of(error.path());
+                Problem::invalid(vec![FieldError {
+                    pointer,
+                    detail: error.into_inner().to_string(),
+                }])
+            })
     }
 }
 
@@ -174,9 +205,19 @@ mod tests {
         ];
         for (body, status) in cases {
             let problem = parse_json::<Booking>(body.as_bytes()).unwrap_err();
-            assert_eq!(problem.status().as_u16(), *status, "{}", &body[..body.len().min(60)]);
+            assert_eq!(
+                problem.status().as_u16(),
+                *status,
+                "{}",
+                &body[..body.len().min(60)]
+            );
         }
-        assert_eq!(parse_json::<Booking>(b"{\"doctor\":{\"name\":\"\xff\"}}").unwrap_err().status(), 400);
+        assert_eq!(
+            parse_json::<Booking>(b"{\"doctor\":{\"name\":\"\xff\"}}")
+                .unwrap_err()
+                .status(),
+            400
+        );
     }
 
     #[test]

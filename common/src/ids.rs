@@ -63,7 +63,10 @@ impl<K> Id<K> {
 
 impl<K> From<Uuid> for Id<K> {
     fn from(uuid: Uuid) -> Self {
-        Self { uuid, kind: PhantomData }
+        Self {
+            uuid,
+            kind: PhantomData,
+        }
     }
 }
 
@@ -176,8 +179,14 @@ mod tests {
         let id = UserId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
         for bad in [
-            "", "0", "-1", "null", "{01890a5d-ac96-774b-bcce-b302099a8057}", "01890a5dac96774bbcceb302099a8057",
-            "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a805'",
+            "",
+            "0",
+            "-1",
+            "null",
+            "{01890a5d-ac96-774b-bcce-b302099a8057}",
+            "01890a5dac96774bbcceb302099a8057",
+            "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057",
+            "01890a5d-ac96-774b-bcce-b302099a805'",
         ] {
             assert_eq!(bad.parse::<UserId>(), Err(InvalidId), "{bad} must not be an id");
         }

@@ -1,13 +1,27 @@
 //! What at least two services of the fleet use: plumbing and contracts, no domain rule and no domain SQL.
+//!
+//! What only tests use (test databases, token mint, test server) is the crate `common-testing` in `common/testing`:
+//! a dev-dependency, so that no feature flag makes everything build twice.
 
 #![warn(missing_docs)]
 
+pub mod actuator;
 pub mod auth;
 pub mod background;
+pub mod broker;
+pub mod clients;
 pub mod clock;
+pub mod config;
 pub mod context;
+pub mod core;
+pub mod discovery;
 pub mod events;
 pub mod extract;
+pub mod http;
 pub mod ids;
+pub mod mysql;
+pub mod outbox;
 pub mod page;
 pub mod problem;
+pub mod server;
+pub mod telemetry;

@@ -55,7 +55,9 @@ impl Cursors {
     pub fn new(secret: &SecretString) -> Self {
         let mut derive = keyed(secret.expose_secret().as_bytes());
         derive.update(b"list cursors");
-        Self { key: keyed(&derive.finalize().into_bytes()) }
+        Self {
+            key: keyed(&derive.finalize().into_bytes()),
+        }
     }
 
     /// Check `limit` and open `cursor`: 422 for a bad limit, 400 for a cursor this caller was not given for this list.
@@ -89,8 +91,14 @@ impl Cursors {
         let limit = page.limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).map(|last| self.seal(owner, list, &key(last)));
-        List { items: rows, next_cursor }
+        let next_cursor = rows
+            .last()
+            .filter(|_| more)
+            .map(|last| self.seal(owner, list, &key(last)));
+        List {
+            items: rows,
+            next_cursor,
+        }
     }
 
     fn seal<C: Serialize>(&self, owner: UserId, list: &str, key: &C) -> String {
@@ -104,7 +112,11 @@ impl Cursors {
         let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (tag, payload) = sealed.split_at_checked(TAG)?;
         let good: bool = self.tag(owner, list, payload).ct_eq(tag).into();
-        if good { serde_json::from_slice(payload).ok() } else { None }
+        if good {
+            serde_json::from_slice(payload).ok()
+        } else {
+            None
+        }
     }
 
     fn tag(&self, owner: UserId, list: &str, payload: &[u8]) -> [u8; TAG] {
@@ -139,7 +151,10 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_for_its_owner_and_its_list() {
         let (me, other) = (UserId::generate(), UserId::generate());
-        let page = Page::<u32> { limit: 2, after: None };
+        let page = Page::<u32> {
+            limit: 2,
+            after: None,
+        };
         let list = cursors().list(me, "visits", &page, vec![1, 2, 3], |row| *row);
         assert_eq!(list.items, [1, 2]);
         let cursor = list.next_cursor.unwrap();
@@ -156,14 +171,24 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_cursor() {
-        let page = Page::<u32> { limit: 3, after: None };
-        assert_eq!(cursors().list(UserId::generate(), "visits", &page, vec![1, 2, 3], |row| *row).next_cursor, None);
+        let page = Page::<u32> {
+            limit: 3,
+            after: None,
+        };
+        assert_eq!(
+            cursors()
+                .list(UserId::generate(), "visits", &page, vec![1, 2, 3], |row| *row)
+                .next_cursor,
+            None
+        );
     }
 
     #[test]
     fn limits_outside_1_to_100_are_refused() {
         for limit in [0, 101, u32::MAX] {
-            let refused = cursors().page::<u32>(UserId::generate(), "visits", Some(limit), None).unwrap_err();
+            let refused = cursors()
+                .page::<u32>(UserId::generate(), "visits", Some(limit), None)
+                .unwrap_err();
             assert_eq!(refused.status(), 422);
         }
     }

@@ -78,14 +78,26 @@ impl Problem {
 
     /// 400: the request cannot be parsed.
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed-request", "The request cannot be parsed").detail(detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-request",
+            "The request cannot be parsed",
+        )
+        .detail(detail)
     }
 
     /// 401: no token, or one that is not good.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid access token is needed")
-            .detail(detail)
-            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"healthcare\""))
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "A valid access token is needed",
+        )
+        .detail(detail)
+        .header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"healthcare\""),
+        )
     }
 
     /// 403: this role may never do this.
@@ -106,23 +118,37 @@ impl Problem {
 
     /// 422 with everything that is wrong.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is invalid");
-        problem.detail = errors.first().map(|e| format!("{} {}", e.pointer, e.detail).trim().to_owned());
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-request",
+            "The request is invalid",
+        );
+        problem.detail = errors
+            .first()
+            .map(|e| format!("{} {}", e.pointer, e.detail).trim().to_owned());
         problem.errors = errors;
         problem
     }
 
     /// 503: something behind this service is away; `Retry-After: 5`.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
-            .detail(detail)
-            .retry_after(5)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Temporarily unavailable",
+        )
+        .detail(detail)
+        .retry_after(5)
     }
 
     /// 500: our fault; the cause is in the log under the request id.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side")
-            .detail("The error has been logged under the request id.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "Something went wrong on our side",
+        )
+        .detail("The error has been logged under the request id.")
     }
 
     /// What happened this time.
@@ -135,14 +161,20 @@ impl Problem {
     /// Add a member of this particular problem.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
-        self.members.insert(member.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.members.insert(
+            member.to_owned(),
+            serde_json::to_value(value).unwrap_or(Value::Null),
+        );
         self
     }
 
     /// Add one thing that is wrong.
     #[must_use]
     pub fn error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self.errors.push(FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        });
         self
     }
 
@@ -239,7 +271,10 @@ impl Checks {
 
     /// Note that what stands at `pointer` is wrong.
     pub fn refuse(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self.errors.push(FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        });
     }
 
     /// Nothing has been refused so far.
@@ -249,7 +284,11 @@ impl Checks {
 
     /// Go on, or answer 422 with all that was refused.
     pub fn finish(self) -> Result<(), Problem> {
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(self.errors))
+        }
     }
 
     /// The 422, for a caller that knows something was refused.

@@ -48,7 +48,10 @@ impl Caller {
         if self.role == role {
             Ok(self)
         } else {
-            Err(Problem::forbidden("role-not-allowed", format!("only {role} may do this")))
+            Err(Problem::forbidden(
+                "role-not-allowed",
+                format!("only {role} may do this"),
+            ))
         }
     }
 }
@@ -57,12 +60,20 @@ impl Caller {
 pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Problem::unauthorized("send one Authorization header with a bearer token"));
+        return Err(Problem::unauthorized(
+            "send one Authorization header with a bearer token",
+        ));
     };
-    let token = value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, token)| {
-        scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(is_token_byte)
-    });
-    token.map(|(_, token)| token).ok_or_else(|| Problem::unauthorized("send the token as `Authorization: Bearer …`"))
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(is_token_byte)
+        });
+    token
+        .map(|(_, token)| token)
+        .ok_or_else(|| Problem::unauthorized("send the token as `Authorization: Bearer …`"))
 }
 
 fn is_token_byte(byte: u8) -> bool {
@@ -77,8 +88,14 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let claims = Verifier::from_ref(state).verify_access(bearer(&parts.headers)?).await?;
-        Ok(Self { id: claims.sub, role: claims.role, session: claims.sid })
+        let claims = Verifier::from_ref(state)
+            .verify_access(bearer(&parts.headers)?)
+            .await?;
+        Ok(Self {
+            id: claims.sub,
+            role: claims.role,
+            session: claims.sid,
+        })
     }
 }
 
@@ -90,7 +107,10 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Caller::from_request_parts(parts, state).await?.only(Role::Admin).map(Self)
+        Caller::from_request_parts(parts, state)
+            .await?
+            .only(Role::Admin)
+            .map(Self)
     }
 }
 
@@ -102,7 +122,10 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Caller::from_request_parts(parts, state).await?.only(Role::Doctor).map(Self)
+        Caller::from_request_parts(parts, state)
+            .await?
+            .only(Role::Doctor)
+            .map(Self)
     }
 }
 
@@ -114,7 +137,10 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Caller::from_request_parts(parts, state).await?.only(Role::Patient).map(Self)
+        Caller::from_request_parts(parts, state)
+            .await?
+            .only(Role::Patient)
+            .map(Self)
     }
 }
 
@@ -129,11 +155,14 @@ where
         let token = bearer(&parts.headers)?;
         let verifier = Verifier::from_ref(state);
         match verifier.verify_service(token).await {
-            Ok(claims) => Ok(Self { name: claims.sub.into() }),
+            Ok(claims) => Ok(Self {
+                name: claims.sub.into(),
+            }),
             Err(refusal) => {
                 // A good user token is simply not enough here: say so instead of "log in again".
                 let is_user = verifier.check_access(token).is_ok();
-                let forbidden = || Problem::forbidden("service-only", "only services of this fleet may call this");
+                let forbidden =
+                    || Problem::forbidden("service-only", "only services of this fleet may call this");
                 Err(if is_user { forbidden() } else { refusal.into() })
             }
         }

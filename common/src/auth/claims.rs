@@ -62,12 +62,24 @@ pub(super) struct Envelope<'a> {
 
 impl AccessClaims {
     pub(super) fn envelope(&self) -> Envelope<'_> {
-        Envelope { iss: &self.iss, aud: &self.aud, iat: self.iat, nbf: self.nbf, exp: self.exp }
+        Envelope {
+            iss: &self.iss,
+            aud: &self.aud,
+            iat: self.iat,
+            nbf: self.nbf,
+            exp: self.exp,
+        }
     }
 }
 
 impl ServiceClaims {
     pub(super) fn envelope(&self) -> Envelope<'_> {
-        Envelope { iss: &self.iss, aud: &self.aud, iat: self.iat, nbf: self.nbf, exp: self.exp }
+        Envelope {
+            iss: &self.iss,
+            aud: &self.aud,
+            iat: self.iat,
+            nbf: self.nbf,
+            exp: self.exp,
+        }
     }
 }

@@ -60,15 +60,27 @@ const MAX_KEYS: usize = 32;
 impl Keys {
     /// Keys given by hand: user-service's own, or a test's.
     pub fn fixed(set: &KeySet) -> Self {
-        let keys = Self(Arc::new(Inner { known: ArcSwap::default(), source: None }));
+        let keys = Self(Arc::new(Inner {
+            known: ArcSwap::default(),
+            source: None,
+        }));
         keys.replace(set);
         keys
     }
 
     /// Keys read from the pinned `url`, again every `every`, and when a token names one that is not known.
     pub fn from_url(client: reqwest::Client, url: Url, every: Duration, background: &Background) -> Self {
-        let source = Source { client, url, every, wanted: Notify::new(), last: Mutex::default() };
-        let keys = Self(Arc::new(Inner { known: ArcSwap::default(), source: Some(source) }));
+        let source = Source {
+            client,
+            url,
+            every,
+            wanted: Notify::new(),
+            last: Mutex::default(),
+        };
+        let keys = Self(Arc::new(Inner {
+            known: ArcSwap::default(),
+            source: Some(source),
+        }));
         let worker = keys.clone();
         background.spawn("jwks", |stop| async move {
             tokio::select! {
@@ -83,7 +95,9 @@ impl Keys {
     pub fn replace(&self, set: &KeySet) {
         let known = set.keys.iter().take(MAX_KEYS).filter_map(|jwk| {
             let fits = jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.usage == "sig" && jwk.alg == "EdDSA";
-            let key = fits.then(|| DecodingKey::from_ed_components(&jwk.x).ok()).flatten()?;
+            let key = fits
+                .then(|| DecodingKey::from_ed_components(&jwk.x).ok())
+                .flatten()?;
             Some((jwk.kid.clone(), key))
         });
         self.0.known.store(Arc::new(known.collect()));
@@ -100,7 +114,9 @@ impl Keys {
 
     /// Read the set again, unless that was just done; true if it was read.
     pub(super) async fn refresh(&self) -> bool {
-        let Some(source) = &self.0.source else { return false };
+        let Some(source) = &self.0.source else {
+            return false;
+        };
         // One reader at a time; those who waited see what it read.
         let mut last = source.last.lock().await;
         if last.is_some_and(|at| at.elapsed() < MIN_INTERVAL) {
@@ -123,7 +139,11 @@ impl Keys {
         let Some(source) = &self.0.source else { return };
         loop {
             self.refresh().await;
-            let pause = if self.ready() { source.every } else { Duration::from_millis(500).max(MIN_INTERVAL) };
+            let pause = if self.ready() {
+                source.every
+            } else {
+                Duration::from_millis(500).max(MIN_INTERVAL)
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = source.wanted.notified() => {}
@@ -141,11 +161,19 @@ impl Keys {
 
 impl Source {
     async fn read(&self) -> anyhow::Result<KeySet> {
-        let mut response = self.client.get(self.url.clone()).send().await?.error_for_status()?;
+        let mut response = self
+            .client
+            .get(self.url.clone())
+            .send()
+            .await?
+            .error_for_status()?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);
-            anyhow::ensure!(body.len() <= MAX_ANSWER, "the key set is larger than {MAX_ANSWER} bytes");
+            anyhow::ensure!(
+                body.len() <= MAX_ANSWER,
+                "the key set is larger than {MAX_ANSWER} bytes"
+            );
         }
         let set: KeySet = serde_json::from_slice(&body)?;
         anyhow::ensure!(!set.keys.is_empty(), "the key set is empty");

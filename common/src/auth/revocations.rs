@@ -76,10 +76,22 @@ impl Revocations {
     }
 
     /// Follow user-service's feed at its pinned address.
-    pub fn follow(client: reqwest::Client, issuer: Url, tokens: ServiceTokens, clock: Clock, tasks: &Background) -> Self {
+    pub fn follow(
+        client: reqwest::Client,
+        issuer: Url,
+        tokens: ServiceTokens,
+        clock: Clock,
+        tasks: &Background,
+    ) -> Self {
         let revocations = Self::local();
         revocations.0.heard_at.store(0, Ordering::Relaxed);
-        let feed = Feed { client, issuer, tokens, clock, into: revocations.clone() };
+        let feed = Feed {
+            client,
+            issuer,
+            tokens,
+            clock,
+            into: revocations.clone(),
+        };
         tasks.spawn("revocations", |stop| feed.run(stop));
         revocations
     }
@@ -90,9 +102,14 @@ impl Revocations {
         known.seq = feed.seq;
         known.sessions.retain(|_, until| *until > now);
         known.users.retain(|_, (_, until)| *until > now);
-        known.sessions.extend(feed.sessions.iter().map(|revoked| (revoked.sid, revoked.until)));
+        known
+            .sessions
+            .extend(feed.sessions.iter().map(|revoked| (revoked.sid, revoked.until)));
         for revoked in &feed.users {
-            let entry = known.users.entry(revoked.user_id).or_insert((i64::MIN, revoked.until));
+            let entry = known
+                .users
+                .entry(revoked.user_id)
+                .or_insert((i64::MIN, revoked.until));
             entry.0 = entry.0.max(revoked.before.timestamp());
             entry.1 = entry.1.max(revoked.until);
         }
@@ -106,7 +123,10 @@ impl Revocations {
     pub fn revoked(&self, claims: &AccessClaims) -> bool {
         let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
         known.sessions.contains_key(&claims.sid)
-            || known.users.get(&claims.sub).is_some_and(|(before, _)| claims.iat < *before)
+            || known
+                .users
+                .get(&claims.sub)
+                .is_some_and(|(before, _)| claims.iat < *before)
     }
 
     /// Seconds since the feed was last heard; 0 when it is not fed.
@@ -164,10 +184,16 @@ impl Feed {
         let mut url = self.issuer.join("internal/revocations")?;
         if started {
             let (after, wait) = (self.into.seq().to_string(), LONG_POLL_S.to_string());
-            url.query_pairs_mut().append_pair("after", &after).append_pair("wait", &wait);
+            url.query_pairs_mut()
+                .append_pair("after", &after)
+                .append_pair("wait", &wait);
         }
         let token = self.tokens.for_service("user-service").await?;
-        let request = self.client.get(url).bearer_auth(token).timeout(Duration::from_secs(LONG_POLL_S + 5));
+        let request = self
+            .client
+            .get(url)
+            .bearer_auth(token)
+            .timeout(Duration::from_secs(LONG_POLL_S + 5));
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 }

@@ -34,14 +34,29 @@ struct Inner {
 }
 
 enum Source {
-    Issuer { client: reqwest::Client, issuer: Url, name: &'static str, secret: SecretString },
+    Issuer {
+        client: reqwest::Client,
+        issuer: Url,
+        name: &'static str,
+        secret: SecretString,
+    },
     Fixed(Arc<str>),
 }
 
 impl ServiceTokens {
     /// Tokens from user-service at its pinned address, against the service's own `secret`.
-    pub fn from_issuer(client: reqwest::Client, issuer: Url, name: &'static str, secret: SecretString) -> Self {
-        Self::new(Source::Issuer { client, issuer, name, secret })
+    pub fn from_issuer(
+        client: reqwest::Client,
+        issuer: Url,
+        name: &'static str,
+        secret: SecretString,
+    ) -> Self {
+        Self::new(Source::Issuer {
+            client,
+            issuer,
+            name,
+            secret,
+        })
     }
 
     /// The same `token` for every callee: for tests.
@@ -50,12 +65,21 @@ impl ServiceTokens {
     }
 
     fn new(source: Source) -> Self {
-        Self(Arc::new(Inner { source, held: Mutex::default() }))
+        Self(Arc::new(Inner {
+            source,
+            held: Mutex::default(),
+        }))
     }
 
     /// A token with which `audience` may be called now.
     pub async fn for_service(&self, audience: &str) -> Result<Arc<str>, reqwest::Error> {
-        let Source::Issuer { client, issuer, name, secret } = &self.0.source else {
+        let Source::Issuer {
+            client,
+            issuer,
+            name,
+            secret,
+        } = &self.0.source
+        else {
             return Ok(self.fixed_token());
         };
         // Held across the call: ten requests that need a token ask for one.
@@ -70,7 +94,9 @@ impl ServiceTokens {
         let answer: ServiceToken = client
             .post(url)
             .basic_auth(name, Some(secret.expose_secret()))
-            .json(&ServiceTokenRequest { audience: audience.to_owned() })
+            .json(&ServiceTokenRequest {
+                audience: audience.to_owned(),
+            })
             .send()
             .await?
             .error_for_status()?

@@ -69,13 +69,26 @@ struct Header {
 
 impl Verifier {
     /// Check tokens for the service `name`.
-    pub fn new(settings: AuthSettings, name: &'static str, keys: Keys, revocations: Revocations, clock: Clock) -> Self {
+    pub fn new(
+        settings: AuthSettings,
+        name: &'static str,
+        keys: Keys,
+        revocations: Revocations,
+        clock: Clock,
+    ) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // Presence, parties and times are checked on the typed claims below, against our clock.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        Self(Arc::new(Inner { settings, name, keys, revocations, clock, validation }))
+        Self(Arc::new(Inner {
+            settings,
+            name,
+            keys,
+            revocations,
+            clock,
+            validation,
+        }))
     }
 
     /// The keys in use.
@@ -115,7 +128,11 @@ impl Verifier {
         }
         let stale = self.0.revocations.age(now) > self.0.settings.revocation_max_age_s;
         // Better no doctor for a minute than a suspended one with records open.
-        if stale && claims.role != Role::Patient { Err(Refusal::Unavailable) } else { Ok(()) }
+        if stale && claims.role != Role::Patient {
+            Err(Refusal::Unavailable)
+        } else {
+            Ok(())
+        }
     }
 
     /// Check a token with which another service calls this one.
@@ -129,7 +146,11 @@ impl Verifier {
     fn check_service(&self, token: &str) -> Result<ServiceClaims, Refusal> {
         let claims: ServiceClaims = self.decode(token, SERVICE_TYPE)?;
         self.check_envelope(&claims.envelope(), self.0.name)?;
-        if claims.sub.is_empty() { Err(Refusal::Invalid) } else { Ok(claims) }
+        if claims.sub.is_empty() {
+            Err(Refusal::Invalid)
+        } else {
+            Ok(claims)
+        }
     }
 
     fn decode<C: DeserializeOwned + Clone>(&self, token: &str, kind: &str) -> Result<C, Refusal> {
@@ -140,10 +161,13 @@ impl Verifier {
             return Err(Refusal::Unavailable);
         }
         let header = read_header(token).ok_or(Refusal::Invalid)?;
-        if header.alg != "EdDSA" || header.typ != kind || header.kid.is_empty() || header.kid.len() > MAX_KID {
+        if header.alg != "EdDSA" || header.typ != kind || header.kid.is_empty() || header.kid.len() > MAX_KID
+        {
             return Err(Refusal::Invalid);
         }
-        let decoded = self.0.keys.with(&header.kid, |key| jsonwebtoken::decode::<C>(token, key, &self.0.validation));
+        let decoded = self.0.keys.with(&header.kid, |key| {
+            jsonwebtoken::decode::<C>(token, key, &self.0.validation)
+        });
         match decoded {
             None => Err(Refusal::UnknownKey),
             Some(Err(_)) => Err(Refusal::Invalid),
@@ -152,10 +176,17 @@ impl Verifier {
     }
 
     fn check_envelope(&self, token: &Envelope<'_>, audience: &str) -> Result<(), Refusal> {
-        let AuthSettings { issuer, leeway_s, max_lifetime_s, .. } = &self.0.settings;
+        let AuthSettings {
+            issuer,
+            leeway_s,
+            max_lifetime_s,
+            ..
+        } = &self.0.settings;
         let now = self.0.clock.now().timestamp();
         // Far-off numbers first, so that no sum below can overflow.
-        let sane = [token.iat, token.nbf, token.exp].iter().all(|t| (0..=i64::from(u32::MAX) * 4).contains(t));
+        let sane = [token.iat, token.nbf, token.exp]
+            .iter()
+            .all(|t| (0..=i64::from(u32::MAX) * 4).contains(t));
         if !sane || token.iss != *issuer || token.aud != audience {
             return Err(Refusal::Invalid);
         }
@@ -164,7 +195,11 @@ impl Verifier {
         }
         let begun = token.nbf <= now + leeway_s && token.iat <= now + leeway_s;
         let life = token.exp - token.iat;
-        if begun && life > 0 && life <= *max_lifetime_s { Ok(()) } else { Err(Refusal::Invalid) }
+        if begun && life > 0 && life <= *max_lifetime_s {
+            Ok(())
+        } else {
+            Err(Refusal::Invalid)
+        }
     }
 }
 

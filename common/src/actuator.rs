@@ -1,0 +1,127 @@
+//! Monitoring as Spring's Actuator speaks it.
+
+pub mod exchanges;
+mod guard;
+pub mod health;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::{get, post};
+use futures_util::future::BoxFuture;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use secrecy::SecretString;
+
+pub use guard::Operator;
+pub use health::Health;
+
+use crate::auth::Verifier;
+use crate::clock::Clock;
+use crate::config::{Layer, Live, Settings};
+use crate::telemetry::LogControl;
+
+/// Upper bounds of the latency histogram in seconds.
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// The endpoints under `/actuator`.
+#[derive(Clone)]
+pub struct Actuator(Arc<Inner>);
+
+struct Inner {
+    name: &'static str,
+    health: Health,
+    verifier: Verifier,
+    secret: Option<SecretString>,
+    settings: SettingsView,
+    log: LogControl,
+    metrics: PrometheusHandle,
+    clock: Clock,
+}
+
+type Refresh = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>;
+
+/// The settings without their type.
+struct SettingsView {
+    layers: Box<dyn Fn() -> Vec<Layer> + Send + Sync>,
+    refresh: Refresh,
+}
+
+impl SettingsView {
+    fn of<T: Settings>(live: &Arc<Live<T>>) -> Self {
+        let (for_layers, for_refresh) = (Arc::clone(live), Arc::clone(live));
+        Self {
+            layers: Box::new(move || for_layers.layers()),
+            refresh: Box::new(move || {
+                let live = Arc::clone(&for_refresh);
+                Box::pin(async move { live.refresh().await })
+            }),
+        }
+    }
+}
+
+impl FromRef<Actuator> for Verifier {
+    fn from_ref(actuator: &Actuator) -> Self {
+        actuator.0.verifier.clone()
+    }
+}
+
+impl Actuator {
+    /// The endpoints of the service whose settings are `live`.
+    pub fn new<T: Settings>(
+        live: &Arc<Live<T>>,
+        health: Health,
+        verifier: Verifier,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let inner = Inner {
+            name: live.name(),
+            health,
+            verifier,
+            secret: live.core().service.secret.clone(),
+            settings: SettingsView::of(live),
+            log: live.log().clone(),
+            metrics: recorder()?,
+            clock,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Health and info for everybody; the rest for ADMIN or the service's own credential.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/actuator", get(routes::index))
+            .route("/actuator/health", get(routes::health))
+            .route("/actuator/health/{component}", get(routes::health_component))
+            .route("/livez", get(routes::live))
+            .route("/readyz", get(routes::ready))
+            .route("/actuator/info", get(routes::info))
+            .route("/actuator/prometheus", get(routes::prometheus))
+            .route("/actuator/env", get(routes::env))
+            .route("/actuator/httpexchanges", get(routes::exchanges))
+            .route("/actuator/loggers", get(routes::loggers))
+            .route("/actuator/loggers/{name}", post(routes::set_level))
+            .route("/actuator/refresh", post(routes::refresh))
+            .with_state(self.clone())
+    }
+}
+
+/// The process has one recorder; tests start many services in one process.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+        .build_recorder();
+    let handle = recorder.handle();
+    // Lost against another thread: its recorder is in force, so its handle is the one to use.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        return Ok(RECORDER.get_or_init(|| handle).clone());
+    }
+    Ok(RECORDER.get().cloned().unwrap_or(handle))
+}

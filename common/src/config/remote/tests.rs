@@ -1,0 +1,163 @@
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use serde_json::json;
+
+use super::*;
+
+const ANSWER: &str = r#"{"name":"svc","profiles":["default"],"label":null,"version":"abc","state":null,"propertySources":[
+    {"name":"file:config/svc.yml","source":{"a.b":1,"l[0]":"x","invalid.secret":"<n/a>"}},
+    {"name":"file:config/application.yml","source":{"a.b":2,"a.c":true,"l[0]":"p","l[1]":"q"}}]}"#;
+
+/// A config-server that always says the same.
+async fn server(status: u16, body: &'static str) -> Url {
+    async fn answer(State((status, body)): State<(u16, &'static str)>, headers: HeaderMap) -> Response {
+        // svc:p@ss in base64
+        let known = headers
+            .get("authorization")
+            .is_some_and(|value| value == "Basic c3ZjOnBAc3M=");
+        let status = if known { status } else { 401 };
+        (StatusCode::from_u16(status).unwrap(), body).into_response()
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = Router::new()
+        .route("/svc/default", axum::routing::get(answer))
+        .with_state((status, body));
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Url::parse(&format!("http://svc:p%40ss@127.0.0.1:{port}/")).unwrap()
+}
+
+/// An address where nobody listens.
+fn nobody() -> Url {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    Url::parse(&format!("http://svc:p%40ss@127.0.0.1:{port}")).unwrap()
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("settings-{}", uuid::Uuid::now_v7())))
+    }
+
+    fn settings(&self) -> ConfigServerSettings {
+        ConfigServerSettings {
+            url: None,
+            profile: "default".to_owned(),
+            timeout_ms: 2_000,
+            cache_dir: Some(self.0.clone()),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("svc-default.settings")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn values() -> Value {
+    json!({"a": {"b": 1, "c": true}, "l": ["x"]})
+}
+
+#[tokio::test]
+async fn the_answer_is_merged_and_nested() {
+    let url = server(200, ANSWER).await;
+    assert_eq!(
+        fetch(&url, "svc", "default", Duration::from_secs(2))
+            .await
+            .unwrap(),
+        values()
+    );
+}
+
+#[tokio::test]
+async fn the_last_good_answer_stands_in_while_the_server_is_away() {
+    let folder = Folder::new();
+    let (good, settings) = (server(200, ANSWER).await, folder.settings());
+    let source = Source::new(&good, "svc", &settings);
+    assert_eq!(source.last_good(), None);
+    source.accepted(&source.fetch().await.unwrap());
+
+    let away = ConfigServerSettings {
+        timeout_ms: 300,
+        ..settings
+    };
+    for bad in [
+        nobody(),
+        server(500, "").await,
+        server(403, "").await,
+        server(200, "{}").await,
+        server(200, "<").await,
+    ] {
+        let source = Source::new(&bad, "svc", &away);
+        assert!(source.fetch().await.is_err());
+        assert_eq!(source.last_good(), Some(values()));
+    }
+    assert_eq!(Source::new(&nobody(), "other", &away).last_good(), None);
+}
+
+#[test]
+fn the_copy_is_private_sealed_and_refused_when_touched() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let settings = folder.settings();
+    let url = nobody();
+    let source = Source::new(&url, "svc", &settings);
+    source.accepted(&values());
+    assert_eq!(
+        std::fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let mut bytes = std::fs::read(folder.file()).unwrap();
+    assert!(
+        !bytes.windows(3).any(|window| window == b"\"a\""),
+        "the copy is readable"
+    );
+    let mut other_password = url.clone();
+    other_password.set_password(Some("other")).unwrap();
+    assert_eq!(Source::new(&other_password, "svc", &settings).last_good(), None);
+    for at in [0, 1, bytes.len() - 1] {
+        bytes[at] ^= 1;
+        std::fs::write(folder.file(), &bytes).unwrap();
+        assert_eq!(source.last_good(), None, "byte {at}");
+        bytes[at] ^= 1;
+    }
+    std::fs::write(folder.file(), b"").unwrap();
+    assert_eq!(source.last_good(), None);
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_a_late_server_is_waited_for() {
+    let mut url = server(200, ANSWER).await;
+    url.set_password(Some("wrong")).unwrap();
+    let started = Instant::now();
+    let error = fetch(&url, "svc", "default", Duration::from_secs(30))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RemoteError::Refused(StatusCode::UNAUTHORIZED)));
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(!error.to_string().contains("wrong"));
+
+    let error = fetch(&nobody(), "svc", "default", Duration::from_millis(500))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RemoteError::Away(_)) && !error.to_string().contains("p%40ss"),
+        "{error}"
+    );
+}

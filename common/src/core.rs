@@ -1,0 +1,157 @@
+//! The parts that every service starts with, and its run from listening to leaving.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+
+use crate::actuator::{Actuator, Health};
+use crate::auth::{Keys, Revocations, ServiceTokens, Verifier};
+use crate::background::Background;
+use crate::clock::Clock;
+use crate::config::{CoreSettings, Live, Settings};
+use crate::discovery::{Discovery, Registration};
+use crate::http::Http;
+use crate::page::Cursors;
+use crate::{http, server};
+
+/// The running parts that a service is assembled from. Cheap to clone.
+#[derive(Clone)]
+pub struct Core {
+    /// The service's name.
+    pub name: &'static str,
+    /// The shared settings as they were at the start.
+    pub settings: Arc<CoreSettings>,
+    /// The time.
+    pub clock: Clock,
+    /// Loops that are stopped with the process.
+    pub background: Background,
+    /// What readiness depends on.
+    pub health: Health,
+    /// Who is alive.
+    pub discovery: Discovery,
+    /// Checks tokens.
+    pub verifier: Verifier,
+    /// Typed calls to other services.
+    pub http: Http,
+    /// Seals list cursors.
+    pub cursors: Cursors,
+    /// Monitoring endpoints.
+    pub actuator: Actuator,
+}
+
+impl FromRef<Core> for Verifier {
+    fn from_ref(core: &Core) -> Self {
+        core.verifier.clone()
+    }
+}
+
+impl Core {
+    /// Start the parts of a service that takes tokens which user-service issued.
+    pub fn start<T: Settings>(live: &Arc<Live<T>>) -> anyhow::Result<Self> {
+        let settings = live.core();
+        let background = Background::new();
+        let pinned = http::client(&settings.http_client)?;
+        let every = std::time::Duration::from_secs(settings.auth.key_refresh_s);
+        let keys = Keys::from_url(pinned.clone(), settings.auth.jwks_url.clone(), every, &background);
+        let tokens = Self::service_tokens(live.name(), &settings, pinned.clone());
+        let revocations = match &settings.service.secret {
+            Some(_) => {
+                let issuer = settings.auth.issuer_url.clone();
+                Revocations::follow(pinned, issuer, tokens.clone(), Clock::System, &background)
+            }
+            None => Revocations::local(),
+        };
+        Self::assemble(live, background, keys, (revocations, tokens))
+    }
+
+    /// Start the parts of user-service, which fills `keys` and `revocations` itself.
+    pub fn start_issuer<T: Settings>(
+        live: &Arc<Live<T>>,
+        keys: Keys,
+        revocations: Revocations,
+    ) -> anyhow::Result<Self> {
+        let tokens = Self::service_tokens(live.name(), &live.core(), http::client(&live.core().http_client)?);
+        Self::assemble(live, Background::new(), keys, (revocations, tokens))
+    }
+
+    fn service_tokens(name: &'static str, settings: &CoreSettings, client: reqwest::Client) -> ServiceTokens {
+        let secret = settings.service.secret.clone().unwrap_or_default();
+        ServiceTokens::from_issuer(client, settings.auth.issuer_url.clone(), name, secret)
+    }
+
+    fn assemble<T: Settings>(
+        live: &Arc<Live<T>>,
+        background: Background,
+        keys: Keys,
+        (revocations, tokens): (Revocations, ServiceTokens),
+    ) -> anyhow::Result<Self> {
+        let settings = live.core();
+        let clock = Clock::System;
+        let name = live.name();
+        let verifier = Verifier::new(settings.auth.clone(), name, keys, revocations, clock.clone());
+        let discovery = Discovery::start(&settings.eureka, &background, clock.clone())?;
+        let health = Health::default();
+        let actuator = Actuator::new(live, health.clone(), verifier.clone(), clock.clone())?;
+        Ok(Self {
+            name,
+            clock,
+            health,
+            verifier,
+            http: Http::new(http::client(&settings.http_client)?, discovery.clone(), tokens),
+            cursors: Cursors::new(&settings.service.secret.clone().unwrap_or_default()),
+            discovery,
+            background,
+            actuator,
+            settings,
+        })
+    }
+
+    /// Listen, register, serve `router` and the monitoring endpoints, until SIGTERM or SIGINT.
+    pub async fn serve(self, router: Router) -> anyhow::Result<()> {
+        let listener = server::bind(&self.settings.server).await?;
+        let address = listener.local_addr()?;
+        let app = server::finish(
+            router.merge(self.actuator.router()),
+            &self.settings.server,
+            self.clock.clone(),
+        );
+        tracing::info!(service = self.name, %address, "listening");
+        self.register(address);
+        let stop = server::Stop::new();
+        let serving = server::serve(listener, app, &self.settings.server, stop.clone());
+        let leaving = self.clone().leave(stop);
+        let ((), stopped) = tokio::join!(serving, leaving);
+        stopped
+    }
+
+    /// Enter the registry under the address that others reach.
+    pub fn register(&self, address: std::net::SocketAddr) {
+        self.discovery.register(Registration {
+            app: self.name.to_owned(),
+            host: server::advertised_host(&self.settings.server, address),
+            port: address.port(),
+            health_path: "/actuator/health".to_owned(),
+            status_path: "/actuator/info".to_owned(),
+            metadata: std::collections::BTreeMap::new(),
+        });
+    }
+
+    /// Wait for a signal, then leave in order: registry, listener, loops.
+    async fn leave(self, stop: server::Stop) -> anyhow::Result<()> {
+        server::signal().await?;
+        tracing::info!(service = self.name, "stopping");
+        self.health.stopping();
+        self.discovery.deregister().await;
+        stop.drain();
+        let drained = stop.drained(std::time::Duration::from_secs(self.settings.server.drain_s));
+        let hurried = tokio::select! {
+            () = drained => false,
+            _ = server::signal() => true,
+        };
+        self.background.stop();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), self.background.ended()).await;
+        anyhow::ensure!(!hurried && ended.is_ok(), "stopped before everything had ended");
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! What the services' tests share: tokens for any role, a database of one's own, the whole router on a socket,
+//! and stand-ins for a neighbour's internal API that speak the very types its clients use.
+//!
+//! Everything here panics when it cannot do its work: a test has nobody to tell.
+
+#![expect(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "panicking is how a test fails"
+)]
+
+mod client;
+mod databases;
+mod mint;
+mod peers;
+mod server;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use client::{Answer, As, Client};
+pub use databases::{amqp_url, mongo_database, mysql_database, mysql_url};
+pub use mint::TokenMint;
+pub use peers::Peers;
+pub use server::{TestServer, core, core_with};
+
+/// Ask again and again until `probe` has an answer, for at most ten seconds.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> T {
+    for _ in 0..400 {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}
