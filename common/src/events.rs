@@ -162,6 +162,10 @@ pub struct SessionEnd {
 
 impl Event {
     /// An event of `source` (the service's name) about `subject`, caused by the current request.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are Copy and read better without a borrow"
+    )]
     pub fn new(source: &str, subject: impl ToString, time: DateTime<Utc>, payload: &Payload) -> Self {
         Self {
             specversion: "1.0".to_owned(),

@@ -29,18 +29,34 @@ pub struct List<T> {
 }
 
 /// Which page was asked for: how many entries, after which key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Page<C> {
     /// Entries wanted, 1 to [`MAX_LIMIT`].
     pub limit: u32,
     /// The key of the last entry seen; `None` on the first page.
     pub after: Option<C>,
+    cursors: Cursors,
+    owner: UserId,
+    list: &'static str,
 }
 
-impl<C> Page<C> {
+impl<C: Serialize> Page<C> {
     /// Rows to read: one more than wanted tells whether there is a next page.
     pub fn fetch(&self) -> u32 {
         self.limit + 1
+    }
+
+    /// Cut `rows` (up to [`Page::fetch`]) to the page and seal the key of its last entry.
+    pub fn list<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> C) -> List<T> {
+        let limit = self.limit as usize;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| more);
+        let next_cursor = last.map(|last| self.cursors.seal(self.owner, self.list, &key(last)));
+        List {
+            items: rows,
+            next_cursor,
+        }
     }
 }
 
@@ -64,7 +80,7 @@ impl Cursors {
     pub fn page<C: DeserializeOwned>(
         &self,
         owner: UserId,
-        list: &str,
+        list: &'static str,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<C>, Problem> {
@@ -76,29 +92,13 @@ impl Cursors {
             None => None,
             Some(text) => Some(self.open(owner, list, text).ok_or_else(unknown_cursor)?),
         };
-        Ok(Page { limit, after })
-    }
-
-    /// Cut `rows` (up to [`Page::fetch`]) to the page and seal the key of its last entry.
-    pub fn list<T, C: Serialize>(
-        &self,
-        owner: UserId,
-        list: &str,
-        page: &Page<C>,
-        mut rows: Vec<T>,
-        key: impl Fn(&T) -> C,
-    ) -> List<T> {
-        let limit = page.limit as usize;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = rows
-            .last()
-            .filter(|_| more)
-            .map(|last| self.seal(owner, list, &key(last)));
-        List {
-            items: rows,
-            next_cursor,
-        }
+        Ok(Page {
+            limit,
+            after,
+            cursors: self.clone(),
+            owner,
+            list,
+        })
     }
 
     fn seal<C: Serialize>(&self, owner: UserId, list: &str, key: &C) -> String {
@@ -132,7 +132,7 @@ impl Cursors {
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // HMAC hashes keys of any length; the fallback is unreachable and still keyed.
-    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
 }
 
 fn unknown_cursor() -> Problem {
@@ -151,36 +151,27 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_for_its_owner_and_its_list() {
         let (me, other) = (UserId::generate(), UserId::generate());
-        let page = Page::<u32> {
-            limit: 2,
-            after: None,
-        };
-        let list = cursors().list(me, "visits", &page, vec![1, 2, 3], |row| *row);
+        let page = cursors().page::<u32>(me, "visits", Some(2), None).unwrap();
+        let list = page.list(vec![1, 2, 3], |row| *row);
         assert_eq!(list.items, [1, 2]);
         let cursor = list.next_cursor.unwrap();
 
-        let open = |who, name: &str, text: &str| cursors().page::<u32>(who, name, None, Some(text));
+        let open = |who, name: &'static str, text: &str| cursors().page::<u32>(who, name, None, Some(text));
         assert_eq!(open(me, "visits", &cursor).unwrap().after, Some(2));
-        assert_eq!(open(other, "visits", &cursor).unwrap_err().status(), 400);
-        assert_eq!(open(me, "records", &cursor).unwrap_err().status(), 400);
-        assert_eq!(open(me, "visits", "x").unwrap_err().status(), 400);
+        assert_eq!(open(other, "visits", &cursor).err().unwrap().status(), 400);
+        assert_eq!(open(me, "records", &cursor).err().unwrap().status(), 400);
+        assert_eq!(open(me, "visits", "x").err().unwrap().status(), 400);
         let mut forged = cursor.clone();
         forged.replace_range(cursor.len() - 1.., if cursor.ends_with('A') { "Q" } else { "A" });
-        assert_eq!(open(me, "visits", &forged).unwrap_err().status(), 400);
+        assert_eq!(open(me, "visits", &forged).err().unwrap().status(), 400);
     }
 
     #[test]
     fn the_last_page_has_no_cursor() {
-        let page = Page::<u32> {
-            limit: 3,
-            after: None,
-        };
-        assert_eq!(
-            cursors()
-                .list(UserId::generate(), "visits", &page, vec![1, 2, 3], |row| *row)
-                .next_cursor,
-            None
-        );
+        let page = cursors()
+            .page::<u32>(UserId::generate(), "visits", Some(3), None)
+            .unwrap();
+        assert_eq!(page.list(vec![1, 2, 3], |row| *row).next_cursor, None);
     }
 
     #[test]
@@ -188,7 +179,8 @@ mod tests {
         for limit in [0, 101, u32::MAX] {
             let refused = cursors()
                 .page::<u32>(UserId::generate(), "visits", Some(limit), None)
-                .unwrap_err();
+                .err()
+                .unwrap();
             assert_eq!(refused.status(), 422);
         }
     }

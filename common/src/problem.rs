@@ -16,7 +16,11 @@ const TYPE_BASE: &str = "https://healthcare.example/problems/";
 
 /// An error as the client may see it. Causes are logged where they happen, never put in here.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Inner>);
+
+// Boxed, because it is the error of nearly every result.
+#[derive(Clone, Debug)]
+struct Inner {
     status: StatusCode,
     code: String,
     title: String,
@@ -65,7 +69,7 @@ pub struct ProblemDocument {
 impl Problem {
     /// A problem of the kind `code` (kebab-case, stable) with its `title`.
     pub fn new(status: StatusCode, code: impl Into<String>, title: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             status,
             code: code.into(),
             title: title.into(),
@@ -73,7 +77,7 @@ impl Problem {
             errors: Vec::new(),
             members: Map::new(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// 400: the request cannot be parsed.
@@ -123,10 +127,10 @@ impl Problem {
             "invalid-request",
             "The request is invalid",
         );
-        problem.detail = errors
+        problem.0.detail = errors
             .first()
             .map(|e| format!("{} {}", e.pointer, e.detail).trim().to_owned());
-        problem.errors = errors;
+        problem.0.errors = errors;
         problem
     }
 
@@ -154,14 +158,14 @@ impl Problem {
     /// What happened this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// Add a member of this particular problem.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
-        self.members.insert(
+        self.0.members.insert(
             member.to_owned(),
             serde_json::to_value(value).unwrap_or(Value::Null),
         );
@@ -171,7 +175,7 @@ impl Problem {
     /// Add one thing that is wrong.
     #[must_use]
     pub fn error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError {
+        self.0.errors.push(FieldError {
             pointer: pointer.into(),
             detail: detail.into(),
         });
@@ -181,7 +185,7 @@ impl Problem {
     /// Add a response header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -193,33 +197,33 @@ impl Problem {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code: the last segment of `type`.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The document's body, naming the current request.
     pub fn document(&self) -> ProblemDocument {
         let context = RequestContext::current();
         ProblemDocument {
-            kind: format!("{TYPE_BASE}{}", self.code),
-            title: self.title.clone(),
-            status: self.status.as_u16(),
-            detail: self.detail.clone(),
+            kind: format!("{TYPE_BASE}{}", self.0.code),
+            title: self.0.title.clone(),
+            status: self.0.status.as_u16(),
+            detail: self.0.detail.clone(),
             instance: context.as_ref().map(|c| c.path.clone()),
             request_id: context.map(|c| c.request_id),
-            errors: self.errors.clone(),
-            members: self.members.clone(),
+            errors: self.0.errors.clone(),
+            members: self.0.members.clone(),
         }
     }
 
     /// Read a problem document that another service answered with.
     pub fn decode(status: StatusCode, body: &[u8]) -> Option<Self> {
         let document: ProblemDocument = serde_json::from_slice(body).ok()?;
-        Some(Self {
+        Some(Self(Box::new(Inner {
             status,
             code: document.kind.rsplit('/').next()?.to_owned(),
             title: document.title,
@@ -227,13 +231,13 @@ impl Problem {
             errors: document.errors,
             members: document.members,
             headers: HeaderMap::new(),
-        })
+        })))
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status.as_u16(), self.code)
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
     }
 }
 
@@ -242,9 +246,9 @@ impl std::error::Error for Problem {}
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.document()).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        headers.extend(self.0.headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
