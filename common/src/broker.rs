@@ -81,9 +81,11 @@ impl AmqpSettings {
 /// What is known of the connection right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokerState {
+    /// Events flow.
     Connected,
     /// Connected, but the broker takes no messages: it is short of memory or disk.
     Blocked,
+    /// No connection; one is being sought.
     Away,
 }
 

@@ -22,16 +22,22 @@ const WAITING: usize = 4 * WINDOW;
 /// Why an event is not known to be stored by the broker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
+    /// Nothing was sent.
     #[error("no connection to the broker")]
     Away,
+    /// It came back: nothing is bound for its type.
     #[error("no queue takes this event")]
     Returned,
+    /// The broker said no.
     #[error("the broker refused the event")]
     Refused,
+    /// It may be stored or not.
     #[error("the broker did not confirm in time")]
     TimedOut,
+    /// It may be stored or not.
     #[error("the connection broke before the broker confirmed: {0}")]
     Lost(String),
+    /// Our fault: nothing was sent.
     #[error("the event cannot be written as JSON: {0}")]
     Encoding(String),
 }
