@@ -1,0 +1,3 @@
+//! The registry of the fleet: who is alive and where, in Eureka's words.
+
+pub mod domain;
