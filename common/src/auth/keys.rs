@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -41,6 +42,8 @@ pub struct Keys(Arc<Inner>);
 
 struct Inner {
     known: ArcSwap<HashMap<String, DecodingKey>>,
+    /// Grows with every change of the set.
+    generation: AtomicU64,
     source: Option<Source>,
 }
 
@@ -62,6 +65,7 @@ impl Keys {
     pub fn fixed(set: &KeySet) -> Self {
         let keys = Self(Arc::new(Inner {
             known: ArcSwap::default(),
+            generation: AtomicU64::new(0),
             source: None,
         }));
         keys.replace(set);
@@ -79,6 +83,7 @@ impl Keys {
         };
         let keys = Self(Arc::new(Inner {
             known: ArcSwap::default(),
+            generation: AtomicU64::new(0),
             source: Some(source),
         }));
         let worker = keys.clone();
@@ -100,7 +105,23 @@ impl Keys {
                 .flatten()?;
             Some((jwk.kid.clone(), key))
         });
-        self.0.known.store(Arc::new(known.collect()));
+        let known: HashMap<String, DecodingKey> = known.collect();
+        let same = {
+            let before = self.0.known.load();
+            let same_key = |kid: &String, key: &DecodingKey| {
+                before.get(kid).is_some_and(|old| old.as_bytes() == key.as_bytes())
+            };
+            before.len() == known.len() && known.iter().all(|(kid, key)| same_key(kid, key))
+        };
+        if !same {
+            self.0.known.store(Arc::new(known));
+            self.0.generation.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Changes whenever the set does: what was checked with keys of another generation must be checked again.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
     }
 
     /// There is at least one key.

@@ -93,4 +93,18 @@ impl TokenMint {
         header.kid = Some(self.public.kid.clone());
         jsonwebtoken::encode(&header, claims, &self.key).unwrap()
     }
+
+    /// Sign any text as header and payload.
+    pub fn sign_raw(&self, header: &str, payload: &str) -> String {
+        let message = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        );
+        let pair = Ed25519KeyPair::from_pkcs8(self.key.as_bytes()).unwrap();
+        format!(
+            "{message}.{}",
+            URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes()))
+        )
+    }
 }

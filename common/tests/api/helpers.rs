@@ -1,0 +1,87 @@
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use axum::routing::{get, post};
+use axum::{Router, extract::State};
+use common::auth::{Admin, Caller, ServiceCaller, Verifier};
+use common::config::{self, Live, Settings};
+use common::core::Core;
+use common::extract::Json;
+use common::problem::Problem;
+use common_testing::{TestServer, TokenMint, core};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub const NAME: &str = "trial-service";
+
+#[derive(Deserialize)]
+pub struct Trial {}
+
+impl Settings for Trial {}
+
+pub fn live(yaml: &str) -> Arc<Live<Trial>> {
+    config::from_yaml(NAME, &[yaml]).unwrap()
+}
+
+#[derive(Clone)]
+pub struct AppState {
+    core: Core,
+}
+
+impl FromRef<AppState> for Verifier {
+    fn from_ref(state: &AppState) -> Self {
+        state.core.verifier.clone()
+    }
+}
+
+/// A service with one endpoint of each kind.
+pub struct TestApp {
+    pub server: TestServer,
+    pub core: Core,
+    pub mint: TokenMint,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with("{service: {secret: trial-secret}}").await
+    }
+
+    pub async fn with(yaml: &str) -> Self {
+        let (core, mint) = core(&live(yaml));
+        let server = TestServer::start(router(&core), &core).await;
+        Self { server, core, mint }
+    }
+}
+
+fn router(core: &Core) -> Router {
+    Router::new()
+        .route("/me", get(me))
+        .route("/admin", get(|_: Admin| async { "admin" }))
+        .route(
+            "/internal/thing",
+            get(|caller: ServiceCaller| async move { caller.name.to_string() }),
+        )
+        .route("/things", post(make))
+        .route("/panic", get(panics))
+        .with_state(AppState { core: core.clone() })
+}
+
+async fn me(caller: Caller, State(_): State<AppState>) -> Json<Value> {
+    Json(json!({ "id": caller.id, "role": caller.role }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Thing {
+    name: String,
+}
+
+async fn make(Json(thing): Json<Thing>) -> String {
+    thing.name
+}
+
+async fn panics() -> Result<(), Problem> {
+    let nothing: Option<()> = None;
+    nothing.expect("a planted panic");
+    Ok(())
+}

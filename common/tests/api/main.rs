@@ -1,0 +1,10 @@
+//! The plumbing as a service uses it: over sockets, through the whole stack of layers.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod actuator;
+mod calls;
+mod helpers;
+mod revocation;
+mod server;
+mod tokens;
