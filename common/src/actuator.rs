@@ -6,6 +6,7 @@ pub mod health;
 mod routes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -13,6 +14,7 @@ use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 pub use guard::Operator;
 pub use health::Health;
@@ -22,6 +24,8 @@ use crate::clock::Clock;
 use crate::config::{Layer, Live, Settings};
 use crate::telemetry::LogControl;
 
+/// Between two summings-up of the histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// Upper bounds of the latency histogram in seconds.
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -88,6 +92,14 @@ impl Actuator {
             clock,
         };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Sum up what was measured, again and again until `stop`: a histogram keeps every value until that is done,
+    /// and nobody may ever ask for the metrics.
+    pub async fn upkeep(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+            self.0.metrics.run_upkeep();
+        }
     }
 
     /// Health and info for everybody; the rest for ADMIN or the service's own credential.

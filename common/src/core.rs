@@ -93,6 +93,8 @@ impl Core {
         let discovery = Discovery::start(&settings.eureka, &background, clock.clone())?;
         let health = Health::default();
         let actuator = Actuator::new(live, health.clone(), verifier.clone(), clock.clone())?;
+        let metrics = actuator.clone();
+        background.spawn("metrics-upkeep", |stop| async move { metrics.upkeep(stop).await });
         Ok(Self {
             name,
             clock,

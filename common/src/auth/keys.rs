@@ -109,7 +109,8 @@ impl Keys {
         let same = {
             let before = self.0.known.load();
             let same_key = |kid: &String, key: &DecodingKey| {
-                before.get(kid).is_some_and(|old| old.as_bytes() == key.as_bytes())
+                let old = before.get(kid).and_then(|old| old.try_get_as_bytes().ok());
+                old.is_some() && old == key.try_get_as_bytes().ok()
             };
             before.len() == known.len() && known.iter().all(|(kid, key)| same_key(kid, key))
         };
