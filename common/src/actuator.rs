@@ -97,7 +97,11 @@ impl Actuator {
     /// Sum up what was measured, again and again until `stop`: a histogram keeps every value until that is done,
     /// and nobody may ever ask for the metrics.
     pub async fn upkeep(&self, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(UPKEEP))
+            .await
+            .is_some()
+        {
             self.0.metrics.run_upkeep();
         }
     }

@@ -186,7 +186,7 @@ impl Relay {
             match outcome {
                 Ok(()) => sent.push(row.seq),
                 Err(PublishError::Away | PublishError::Lost(_) | PublishError::TimedOut) => {
-                    unsent.push(row.seq)
+                    unsent.push(row.seq);
                 }
                 Err(error) => self.postpone(row, error).await?,
             }

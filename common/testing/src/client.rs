@@ -122,6 +122,11 @@ impl Answer {
 
     /// The answer, if its status is `status`; else the test fails and shows the body.
     #[track_caller]
+    #[expect(
+        clippy::must_use_candidate,
+        clippy::return_self_not_must_use,
+        reason = "mostly called for the check alone"
+    )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         self

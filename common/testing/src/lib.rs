@@ -4,11 +4,7 @@
 //! Everything here panics when it cannot do its work: a test has nobody to tell.
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "panicking is how a test fails"
-)]
+#![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 mod client;
 mod databases;

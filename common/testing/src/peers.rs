@@ -52,7 +52,7 @@ impl Peers {
             .with_state(Arc::clone(&state));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        // Ends with the test's runtime.
+        #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         drop(tokio::task::spawn(
             async move { axum::serve(listener, router).await },
         ));

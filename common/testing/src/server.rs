@@ -74,7 +74,7 @@ impl TestServer {
         let stop = Stop::new();
         let (settings, token) = (core.settings.server.clone(), stop.clone());
         core.background.spawn("test-server", |_| async move {
-            server::serve(listener, app, &settings, token).await
+            server::serve(listener, app, &settings, token).await;
         });
         Self {
             address,

@@ -205,6 +205,7 @@ async fn a_header_says_exactly_what_ours_say() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn claims_are_all_there_once_and_of_their_type() {
     let app = TestApp::start().await;
     let good = json!(app.mint.claims(UserId::generate(), Role::Patient));
