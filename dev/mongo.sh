@@ -32,7 +32,8 @@ mongo_create_user() {
     mongo_run "$port" "$command"
 }
 
-# mongo_run PORT COMMAND: one OP_MSG (2013) there, one back, which must hold "ok": 1.0.
+# mongo_run PORT COMMAND: one OP_MSG (2013) there, one back, which must hold "ok": 1.0. A user who is there
+# already (code 51003) is the leaving of a run that was cut short.
 mongo_run() {
     local body=0000000000$2 length reply
     exec 3<> "/dev/tcp/127.0.0.1/$1"
@@ -41,7 +42,7 @@ mongo_run() {
     reply=$(head -c $((length - 4)) <&3 | od -An -v -tx1 | tr -d ' \n')
     exec 3>&-
     case $reply in
-        *016f6b00000000000000f03f*) ;;
+        *016f6b00000000000000f03f* | *10636f6465003bc70000*) ;;
         *) die "mongod refused a command: $(unhex "$reply" | tr -cd '[:print:]')" ;;
     esac
 }

@@ -102,6 +102,9 @@ service_environment() {
         "AMQP_URL=$(amqp_url)"
         "EUREKA_URL=$(eureka_url "$name")"
         "CONFIG_SERVER_URL=$(config_server_url "$name")"
+        # What an instance knew last, for a start while the registry or the config-server is away.
+        "EUREKA_CACHE_FILE=$DEV/state/$1.registry.json"
+        "CONFIG_SERVER_CACHE_DIR=$DEV/state"
     )
     case $name in
         discovery-server) ENVIRONMENT+=("DISCOVERY_CREDENTIALS=$(credentials admin)") ;;
