@@ -42,6 +42,7 @@ CMD ["discovery-server"]
 FROM base AS config-server
 COPY --from=build /binaries/config-server /usr/local/bin/
 COPY config /config
+ENV CONFIG_FOLDER=/config
 USER 10002:10002
 EXPOSE 8888
 CMD ["config-server"]

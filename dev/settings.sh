@@ -67,8 +67,11 @@ needed_servers() {
     chosen_by_user AMQP_URL "$(private_amqp_url)" || echo rabbitmq
 }
 
-admin_email() { printf '%s' "${ADMIN_EMAIL:-admin@healthcare.local}"; }
-admin_password() { if [ -n "${ADMIN_PASSWORD:-}" ]; then printf '%s' "$ADMIN_PASSWORD"; else secret admin-password random_hex 12; fi; }
+# The administrator is made once; what the caller says later would only be wrong.
+admin_email() { secret admin-email given_email; }
+admin_password() { secret admin-password given_password; }
+given_email() { printf '%s' "${ADMIN_EMAIL:-admin@healthcare.local}"; }
+given_password() { printf '%s' "${ADMIN_PASSWORD:-$(random_hex 12)}"; }
 
 private_eureka_url() { # ACCOUNT
     printf 'http://%s:%s@127.0.0.1:%s/eureka/' "$1" "$(secret "service-$1")" "$(port_of_service discovery-server)"
@@ -108,7 +111,10 @@ service_environment() {
     )
     case $name in
         discovery-server) ENVIRONMENT+=("DISCOVERY_CREDENTIALS=$(credentials admin)") ;;
-        config-server) ENVIRONMENT+=("CONFIG_CREDENTIALS=$(credentials admin)") ;;
+        config-server) 
+            ENVIRONMENT+=("CONFIG_CREDENTIALS=$(credentials admin)" "CONFIG_FOLDER=${CONFIG_FOLDER:-$ROOT/config}"
+                "ENCRYPT_KEY=${ENCRYPT_KEY:-$(secret encrypt-key)}")
+            ;;
         user-service)
             ENVIRONMENT+=("MYSQL_URL=$(mysql_url "$name")" "SERVICE_SECRETS=$(credentials)"
                 "MASTER_KEY=${MASTER_KEY:-$(secret master-key random_base64 32)}"
