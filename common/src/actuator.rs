@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 pub use guard::Operator;
-pub use health::Health;
+pub use health::{Health, Weight};
 
 use crate::auth::Verifier;
 use crate::clock::Clock;

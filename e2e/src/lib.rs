@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod model;
+pub mod proxy;
 pub mod refusal;
 pub mod session;
 pub mod wait;

@@ -54,6 +54,13 @@ pub async fn mysql_database(migrator: &Migrator) -> MySqlPool {
     mysql::connect(&settings, migrator).await.unwrap()
 }
 
+/// An empty MongoDB database of one's own: its URL.
+pub fn mongo_url() -> String {
+    let mut url = url::Url::parse(&variable("TEST_MONGODB_URL")).unwrap();
+    url.set_path(&fresh_name());
+    url.into()
+}
+
 /// A MongoDB database of one's own.
 pub async fn mongo_database() -> mongodb::Database {
     let client = mongodb::Client::with_uri_str(variable("TEST_MONGODB_URL"))

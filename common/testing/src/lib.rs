@@ -16,7 +16,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use client::{Answer, As, Client};
-pub use databases::{amqp_url, mongo_database, mysql_database, mysql_url};
+pub use databases::{amqp_url, mongo_database, mongo_url, mysql_database, mysql_url};
 pub use mint::TokenMint;
 pub use peers::Peers;
 pub use server::{TestServer, core, core_with};
