@@ -1,0 +1,17 @@
+//! What this service tells the others: ids and versions, nothing of what is in a record.
+
+use chrono::{DateTime, Utc};
+use common::events::{Event, Payload, RecordChange};
+
+use crate::NAME;
+
+/// `record.created` for the first version of a record, `record.amended` for a later one.
+pub fn written(change: RecordChange, at: DateTime<Utc>) -> Event {
+    let subject = change.record_id;
+    let payload = if change.version == 1 {
+        Payload::RecordCreated(change)
+    } else {
+        Payload::RecordAmended(change)
+    };
+    Event::new(NAME, subject, at, &payload)
+}

@@ -1,0 +1,161 @@
+//! Writing a record: what a new record and an amendment have in common.
+
+use chrono::{DateTime, Utc};
+use common::auth::{Caller, Role};
+use common::events::RecordChange;
+use common::ids::{AppointmentId, RecordId, UserId};
+use common::problem::Problem;
+use mongodb::bson;
+
+use crate::domain::record::Content;
+use crate::error::Error;
+use crate::store::records::{NewVersion, StoredRecord, StoredRequest, StoredVersion, Written};
+use crate::upload::file::{Claimed, Pending};
+use crate::upload::{Draft, Received};
+use crate::vault::Fresh;
+use crate::{AppState, events, store};
+
+/// A version that has been checked and may be written.
+pub struct Manuscript<'a> {
+    pub caller: &'a Caller,
+    pub patient: UserId,
+    pub fresh: Fresh,
+    pub draft: Draft,
+    pub file: Option<Received>,
+    pub request: Option<StoredRequest>,
+    pub at: DateTime<Utc>,
+}
+
+impl Manuscript<'_> {
+    /// Seal it as the version `number`, with the event that tells of it; the file is still nobody's.
+    pub fn seal(self, number: u32) -> Result<(NewVersion, Option<Pending>), Error> {
+        let id = self.fresh.id;
+        let (facts, pending) = self
+            .file
+            .map_or((None, None), |file| (Some(file.facts), file.stored));
+        let file_bytes = facts
+            .as_ref()
+            .map_or(0, |facts| i64::try_from(facts.size).unwrap_or(i64::MAX));
+        let content = Content {
+            title: self.draft.title,
+            notes: self.draft.notes,
+            data: self.draft.data,
+            file: facts,
+            amendment_reason: self.draft.amendment_reason,
+        };
+        let key = self.fresh.wrapped();
+        let version = StoredVersion {
+            id: stored_id(id),
+            version: number,
+            record_type: self.draft.record_type.as_str().to_owned(),
+            doctor_id: (self.caller.role == Role::Doctor).then(|| stored_id(self.caller.id)),
+            appointment_id: self.draft.appointment_id.map(stored_id),
+            occurred_at: bson::DateTime::from_millis(self.draft.occurred_at.timestamp_millis()),
+            created_at: bson::DateTime::from_millis(self.at.timestamp_millis()),
+            file_id: pending
+                .as_ref()
+                .map(|file| bson::Uuid::from_bytes(file.id().into_bytes())),
+            file_bytes,
+            key_id: key.key_id.clone(),
+            wrapped_key: key.sealed.clone(),
+            sealed: self.fresh.seal(&content)?,
+            request: self.request,
+        };
+        let change = RecordChange {
+            record_id: id,
+            patient_id: self.patient,
+            author_id: self.caller.id,
+            version: number,
+        };
+        Ok((
+            NewVersion {
+                version,
+                event: events::written(change, self.at),
+                at: self.at,
+            },
+            pending,
+        ))
+    }
+}
+
+fn stored_id<K>(id: common::ids::Id<K>) -> bson::Uuid {
+    bson::Uuid::from_bytes(id.uuid().into_bytes())
+}
+
+/// A visit that a record names must be one of this patient, and of the doctor who writes.
+pub async fn check_appointment(
+    app: &AppState,
+    caller: &Caller,
+    patient: UserId,
+    appointment: Option<AppointmentId>,
+) -> Result<(), Error> {
+    let Some(id) = appointment else {
+        return Ok(());
+    };
+    let card = app.appointments.find(id).await?;
+    let fits = card.is_some_and(|card| {
+        card.patient_id == patient && (caller.role != Role::Doctor || card.doctor_id == caller.id)
+    });
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::invalid(
+            "/appointment_id",
+            "is no visit of this patient that you could name",
+        ))
+    }
+}
+
+/// A patient's uploads are bounded in all.
+pub async fn check_quota(app: &AppState, caller: &Caller, file: Option<&Received>) -> Result<(), Error> {
+    let Some(file) = file.filter(|_| caller.role == Role::Patient) else {
+        return Ok(());
+    };
+    let quota = app.settings.current().records.patient_quota_bytes;
+    let used = store::records::bytes_by(app.db().await?, caller.id).await?;
+    if used.saturating_add(file.facts.size) <= quota {
+        return Ok(());
+    }
+    let problem = Problem::conflict("storage-quota-reached", "Your storage is full");
+    Err(problem
+        .detail(format!("your files may have {quota} bytes in all"))
+        .into())
+}
+
+/// Claim the file for the record that is written next.
+pub async fn claim(app: &AppState, pending: Option<Pending>) -> Result<Option<Claimed>, Error> {
+    match pending {
+        Some(pending) => pending.claim(app).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The record is written, or certainly not: keep the file or give it up, and let the event go out.
+pub async fn settle(app: &AppState, claimed: Option<Claimed>, written: Written) -> Result<(), Error> {
+    match (claimed, written) {
+        (Some(file), Written::Done) => file.keep(app.db().await?).await,
+        (Some(file), _) => file.discard(),
+        (None, _) => {}
+    }
+    app.relay.wake();
+    Ok(())
+}
+
+/// The version that an idempotent request wrote, if it asked for the same.
+pub fn written_by<'a>(record: &'a StoredRecord, request: &StoredRequest) -> Result<&'a StoredVersion, Error> {
+    let same_key = |version: &&StoredVersion| {
+        version
+            .request
+            .as_ref()
+            .is_some_and(|earlier| earlier.key == request.key)
+    };
+    match record.versions.iter().find(same_key) {
+        Some(version) if version.request.as_ref() == Some(request) => Ok(version),
+        _ => Err(crate::idempotency::other_request().into()),
+    }
+}
+
+/// The version with this id, which was just written or found.
+pub fn version(record: &StoredRecord, id: RecordId) -> Result<&StoredVersion, Error> {
+    record.version(id).ok_or(Error::NotFound)
+}
