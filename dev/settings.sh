@@ -110,7 +110,9 @@ service_environment() {
         "CONFIG_SERVER_CACHE_DIR=$DEV/state"
     )
     case $name in
-        discovery-server) ENVIRONMENT+=("DISCOVERY_CREDENTIALS=$(credentials admin)") ;;
+        discovery-server)
+            ENVIRONMENT+=("DISCOVERY_CREDENTIALS=$(credentials admin)" "DISCOVERY_SNAPSHOT_FILE=$DEV/state/registry.json")
+            ;;
         config-server) 
             ENVIRONMENT+=("CONFIG_CREDENTIALS=$(credentials admin)" "CONFIG_FOLDER=${CONFIG_FOLDER:-$ROOT/config}"
                 "ENCRYPT_KEY=${ENCRYPT_KEY:-$(secret encrypt-key)}")
