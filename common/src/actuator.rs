@@ -3,9 +3,12 @@
 pub mod exchanges;
 mod guard;
 pub mod health;
+mod meters;
+mod process;
 mod routes;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,9 +22,12 @@ use tokio_util::sync::CancellationToken;
 pub use guard::Operator;
 pub use health::{Health, Weight};
 
+use process::Process;
+
 use crate::auth::Verifier;
+use crate::background::Background;
 use crate::clock::Clock;
-use crate::config::{Layer, Live, Settings};
+use crate::config::{BuildSettings, Layer, Live, Settings};
 use crate::telemetry::LogControl;
 
 /// Between two summings-up of the histograms.
@@ -43,6 +49,11 @@ struct Inner {
     settings: SettingsView,
     log: LogControl,
     metrics: PrometheusHandle,
+    process: Process,
+    build: BuildSettings,
+    background: Background,
+    /// Methods by path, as `/actuator/mappings` shows them.
+    mappings: OnceLock<BTreeMap<String, Vec<String>>>,
     clock: Clock,
 }
 
@@ -79,7 +90,7 @@ impl Actuator {
         live: &Arc<Live<T>>,
         health: Health,
         verifier: Verifier,
-        clock: Clock,
+        (clock, background): (Clock, Background),
     ) -> anyhow::Result<Self> {
         let inner = Inner {
             name: live.name(),
@@ -89,9 +100,34 @@ impl Actuator {
             settings: SettingsView::of(live),
             log: live.log().clone(),
             metrics: recorder()?,
+            build: live.core().build.clone(),
+            process: Process::started(seconds(&clock)),
+            background,
+            mappings: OnceLock::new(),
             clock,
         };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Tell which endpoints the service has, for `/actuator/mappings`; the first word counts.
+    pub fn describe(&self, api: &utoipa::openapi::OpenApi) {
+        let paths = serde_json::to_value(&api.paths).unwrap_or_default();
+        let methods = |item: &serde_json::Value| {
+            let members = item.as_object().into_iter().flatten();
+            let verbs = members.filter(|(_, operation)| operation.get("responses").is_some());
+            verbs.map(|(verb, _)| verb.to_uppercase()).collect()
+        };
+        let paths = paths.as_object().into_iter().flatten();
+        let _ = self
+            .0
+            .mappings
+            .set(paths.map(|(path, item)| (path.clone(), methods(item))).collect());
+    }
+
+    /// The metrics as they are now.
+    fn families(&self) -> Vec<meters::Family> {
+        self.0.process.observe();
+        meters::parse(&self.0.metrics.render())
     }
 
     /// Sum up what was measured, again and again until `stop`: a histogram keeps every value until that is done,
@@ -119,10 +155,25 @@ impl Actuator {
             .route("/actuator/env", get(routes::env))
             .route("/actuator/httpexchanges", get(routes::exchanges))
             .route("/actuator/loggers", get(routes::loggers))
-            .route("/actuator/loggers/{name}", post(routes::set_level))
+            .route(
+                "/actuator/loggers/{name}",
+                get(routes::logger).post(routes::set_level),
+            )
+            .route("/actuator/metrics", get(routes::metrics))
+            .route("/actuator/metrics/{name}", get(routes::metric))
+            .route("/actuator/env/{key}", get(routes::env_key))
+            .route("/actuator/configprops", get(routes::configprops))
+            .route("/actuator/mappings", get(routes::mappings))
+            .route("/actuator/scheduledtasks", get(routes::scheduled))
             .route("/actuator/refresh", post(routes::refresh))
             .with_state(self.clone())
     }
+}
+
+fn seconds(clock: &Clock) -> f64 {
+    let now = clock.now();
+    f64::from(u32::try_from(now.timestamp()).unwrap_or_default())
+        + f64::from(now.timestamp_subsec_micros()) / 1e6
 }
 
 /// The process has one recorder; tests start many services in one process.

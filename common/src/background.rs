@@ -1,6 +1,8 @@
 //! Tasks that live as long as the process, and their orderly end.
 
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,6 +14,7 @@ use crate::context::RequestContext;
 pub struct Background {
     stop: CancellationToken,
     tasks: TaskTracker,
+    names: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
 impl Background {
@@ -26,6 +29,10 @@ impl Background {
         F: FnOnce(CancellationToken) -> T,
         T: Future<Output = ()> + Send + 'static,
     {
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name);
         let work = RequestContext::background(name).scope(task(self.stop.clone()));
         let task = self.tasks.spawn(work);
         self.tasks.spawn(async move {
@@ -36,6 +43,16 @@ impl Background {
                 tracing::error!(task = name, "background task panicked");
             }
         });
+    }
+
+    /// The names of all tasks that were ever started, sorted.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .copied()
+            .collect()
     }
 
     /// The token that is cancelled when the process should stop.

@@ -50,6 +50,8 @@ pub struct CoreSettings {
     pub auth: AuthSettings,
     /// Section `http_client`.
     pub http_client: HttpClientSettings,
+    /// Section `build`.
+    pub build: BuildSettings,
 }
 
 /// Section `server`: the listener.
@@ -89,6 +91,17 @@ pub struct ConfigServerSettings {
     pub timeout_ms: u64,
     /// Folder for the last good answer.
     pub cache_dir: Option<std::path::PathBuf>,
+}
+
+/// Section `build`: what runs here, for `/actuator/info`. Set by whoever built it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct BuildSettings {
+    /// The commit's hash.
+    pub commit: Option<String>,
+    /// The branch.
+    pub branch: Option<String>,
+    /// When it was built, RFC 3339.
+    pub time: Option<String>,
 }
 
 /// Section `http_client`: calls to other services.

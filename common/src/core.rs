@@ -92,7 +92,12 @@ impl Core {
         let verifier = Verifier::new(settings.auth.clone(), name, keys, revocations, clock.clone());
         let discovery = Discovery::start(&settings.eureka, &background, clock.clone())?;
         let health = Health::default();
-        let actuator = Actuator::new(live, health.clone(), verifier.clone(), clock.clone())?;
+        let actuator = Actuator::new(
+            live,
+            health.clone(),
+            verifier.clone(),
+            (clock.clone(), background.clone()),
+        )?;
         let metrics = actuator.clone();
         background.spawn("metrics-upkeep", |stop| async move { metrics.upkeep(stop).await });
         Ok(Self {

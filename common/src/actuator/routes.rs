@@ -1,13 +1,15 @@
-use axum::extract::{FromRequestParts, Request, State};
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequestParts, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::health::Report;
-use super::{Actuator, Operator, exchanges as last};
+use super::{Actuator, Operator, exchanges as last, meters};
 use crate::config::flatten;
-use crate::extract::{Json, Path};
+use crate::extract::{Json, Path, Query};
 use crate::problem::Problem;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.spring-boot.actuator.v3+json");
@@ -44,10 +46,20 @@ pub(super) async fn index(headers: HeaderMap) -> Document {
         "health",
         "info",
         "prometheus",
+        "metrics",
         "env",
+        "configprops",
+        "mappings",
+        "scheduledtasks",
         "httpexchanges",
         "loggers",
         "refresh",
+    ];
+    let templated = [
+        ("health-path", "health/{*path}"),
+        ("loggers-name", "loggers/{name}"),
+        ("metrics-requiredMetricName", "metrics/{requiredMetricName}"),
+        ("env-toMatch", "env/{toMatch}"),
     ];
     let mut links = Map::new();
     links.insert("self".to_owned(), json!({ "href": base, "templated": false }));
@@ -57,14 +69,12 @@ pub(super) async fn index(headers: HeaderMap) -> Document {
             json!({ "href": format!("{base}/{name}"), "templated": false }),
         );
     }
-    links.insert(
-        "health-path".to_owned(),
-        json!({ "href": format!("{base}/health/{{*path}}"), "templated": true }),
-    );
-    links.insert(
-        "loggers-name".to_owned(),
-        json!({ "href": format!("{base}/loggers/{{name}}"), "templated": true }),
-    );
+    for (name, path) in templated {
+        links.insert(
+            name.to_owned(),
+            json!({ "href": format!("{base}/{path}"), "templated": true }),
+        );
+    }
     ok(json!({ "_links": links }))
 }
 
@@ -120,15 +130,92 @@ async fn is_operator(actuator: &Actuator, request: Request) -> bool {
 }
 
 pub(super) async fn info(State(actuator): State<Actuator>) -> Document {
-    ok(json!({
-        "build": { "name": actuator.0.name, "group": "healthcare", "version": env!("CARGO_PKG_VERSION") },
-        "time": actuator.0.clock.now(),
-    }))
+    let build = &actuator.0.build;
+    let mut document = json!({
+        "build": {
+            "group": "healthcare",
+            "artifact": actuator.0.name,
+            "name": actuator.0.name,
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+    });
+    if let Some(time) = &build.time {
+        document["build"]["time"] = json!(time);
+    }
+    if let Some(commit) = &build.commit {
+        document["git"] = json!({ "branch": build.branch, "commit": { "id": commit, "time": build.time } });
+    }
+    ok(document)
 }
 
-pub(super) async fn prometheus(_: Operator, State(actuator): State<Actuator>) -> Response {
-    let media_type = HeaderValue::from_static("text/plain;version=0.0.4;charset=utf-8");
-    ([(header::CONTENT_TYPE, media_type)], actuator.0.metrics.render()).into_response()
+/// `?includedNames=a,b` asks for some families only.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Included {
+    included_names: Option<String>,
+}
+
+pub(super) async fn prometheus(
+    _: Operator,
+    State(actuator): State<Actuator>,
+    Query(query): Query<Included>,
+    headers: HeaderMap,
+) -> Response {
+    let names = query.included_names.unwrap_or_default();
+    let wanted: Vec<String> = names
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let families = actuator.families();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let (media_type, body) = if accept.contains("application/openmetrics-text") {
+        (
+            "application/openmetrics-text;version=1.0.0;charset=utf-8",
+            meters::open_metrics(&families, &wanted),
+        )
+    } else {
+        (
+            "text/plain;version=0.0.4;charset=utf-8",
+            meters::text(&families, &wanted),
+        )
+    };
+    (
+        [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))],
+        body,
+    )
+        .into_response()
+}
+
+pub(super) async fn metrics(_: Operator, State(actuator): State<Actuator>) -> Document {
+    ok(json!({ "names": meters::names(&actuator.families()) }))
+}
+
+/// One metric; `?tag=key:value`, as often as wanted, narrows it down.
+pub(super) async fn metric(
+    _: Operator,
+    State(actuator): State<Actuator>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Document, Problem> {
+    let query = query.unwrap_or_default();
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let tag = |value: &str| {
+        value
+            .split_once(':')
+            .map(|(tag, value)| (tag.to_owned(), value.to_owned()))
+    };
+    let tags: Option<Vec<_>> = pairs
+        .filter(|(key, _)| key == "tag")
+        .map(|(_, value)| tag(&value))
+        .collect();
+    let tags = tags.ok_or_else(|| Problem::bad_request("a tag is `key:value`"))?;
+    meters::one(&actuator.families(), &name, &tags)
+        .map(ok)
+        .ok_or_else(Problem::not_found)
 }
 
 /// Where each setting comes from; every value is masked.
@@ -147,6 +234,88 @@ pub(super) async fn env(_: Operator, State(actuator): State<Actuator>) -> Docume
     ok(json!({ "activeProfiles": [], "defaultProfiles": ["default"], "propertySources": sources }))
 }
 
+/// Which sources know one setting; its value is masked.
+pub(super) async fn env_key(
+    _: Operator,
+    State(actuator): State<Actuator>,
+    Path(key): Path<String>,
+) -> Result<Document, Problem> {
+    let masked = json!({ "value": "******" });
+    let layers = (actuator.0.settings.layers)();
+    let mut strongest = None;
+    let sources: Vec<Value> = layers
+        .iter()
+        .rev()
+        .map(|layer| {
+            if !flatten(&layer.values).contains_key(&key) {
+                return json!({ "name": layer.name });
+            }
+            strongest.get_or_insert(layer.name.as_str());
+            json!({ "name": layer.name, "property": masked })
+        })
+        .collect();
+    let source = strongest.ok_or_else(Problem::not_found)?;
+    Ok(ok(json!({
+        "property": { "source": source, "value": "******" },
+        "activeProfiles": [],
+        "defaultProfiles": ["default"],
+        "propertySources": sources,
+    })))
+}
+
+/// The settings by section; every value is masked.
+pub(super) async fn configprops(_: Operator, State(actuator): State<Actuator>) -> Document {
+    let layers = (actuator.0.settings.layers)();
+    let mut beans: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    for key in layers.iter().flat_map(|layer| flatten(&layer.values).into_keys()) {
+        let (section, name) = key.split_once('.').unwrap_or((key.as_str(), ""));
+        beans
+            .entry(section.to_owned())
+            .or_default()
+            .insert(name.to_owned(), json!("******"));
+    }
+    let beans: Map<String, Value> = beans
+        .into_iter()
+        .map(|(section, properties)| {
+            (
+                section.clone(),
+                json!({ "prefix": section, "properties": properties, "inputs": {} }),
+            )
+        })
+        .collect();
+    ok(json!({ "contexts": { actuator.0.name: { "beans": beans } } }))
+}
+
+pub(super) async fn mappings(_: Operator, State(actuator): State<Actuator>) -> Document {
+    let known = actuator.0.mappings.get();
+    let mappings: Vec<Value> = known
+        .into_iter()
+        .flatten()
+        .map(|(path, methods)| {
+            json!({
+                "handler": path,
+                "predicate": format!("{{{} [{path}]}}", methods.join(" || ")),
+                "details": { "requestMappingConditions": {
+                    "consumes": [], "headers": [], "methods": methods, "params": [], "patterns": [path], "produces": [],
+                } },
+            })
+        })
+        .collect();
+    ok(
+        json!({ "contexts": { actuator.0.name: { "mappings": { "dispatcherHandlers": { "webHandler": mappings } } } } }),
+    )
+}
+
+/// The loops that run in the background. They decide themselves when to run again: Actuator calls that custom.
+pub(super) async fn scheduled(_: Operator, State(actuator): State<Actuator>) -> Document {
+    let names = actuator.0.background.names();
+    let loops: Vec<Value> = names
+        .iter()
+        .map(|name| json!({ "runnable": { "target": name }, "trigger": "background loop" }))
+        .collect();
+    ok(json!({ "cron": [], "fixedDelay": [], "fixedRate": [], "custom": loops }))
+}
+
 pub(super) async fn exchanges(_: Operator) -> Document {
     ok(json!({ "exchanges": last::last() }))
 }
@@ -162,6 +331,29 @@ pub(super) async fn loggers(_: Operator, State(actuator): State<Actuator>) -> Do
         .map(|(name, level)| (name, json!({ "configuredLevel": level, "effectiveLevel": level })))
         .collect();
     ok(json!({ "levels": LEVELS, "loggers": loggers, "groups": {} }))
+}
+
+/// One logger: its own level, and the one in force from its nearest parent.
+pub(super) async fn logger(
+    _: Operator,
+    State(actuator): State<Actuator>,
+    Path(name): Path<String>,
+) -> Document {
+    let levels = actuator.0.log.levels();
+    let parent = |name: &str| {
+        levels
+            .iter()
+            .filter(|(target, _)| name.starts_with(target.as_str()))
+            .max_by_key(|(t, _)| t.len())
+    };
+    let effective = parent(&name)
+        .map(|(_, level)| level)
+        .or_else(|| levels.get(crate::telemetry::ROOT));
+    let mut document = json!({ "effectiveLevel": effective.map_or("OFF", String::as_str) });
+    if let Some(own) = levels.get(&name) {
+        document["configuredLevel"] = json!(own);
+    }
+    ok(document)
 }
 
 /// Body of `POST /actuator/loggers/{name}`.

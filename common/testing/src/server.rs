@@ -34,15 +34,22 @@ pub fn core_with<T: Settings>(live: &Arc<Live<T>>, clock: Clock, discovery: Disc
     );
     let tokens = ServiceTokens::fixed("a-test-has-no-issuer");
     let health = Health::default();
+    let background = Background::new();
     let core = Core {
         name: live.name(),
-        actuator: Actuator::new(live, health.clone(), verifier.clone(), clock.clone()).unwrap(),
+        actuator: Actuator::new(
+            live,
+            health.clone(),
+            verifier.clone(),
+            (clock.clone(), background.clone()),
+        )
+        .unwrap(),
         http: Http::new(
             http::client(&settings.http_client).unwrap(),
             discovery.clone(),
             tokens,
         ),
-        background: Background::new(),
+        background,
         cursors: Cursors::new(&"a test's secret".into()),
         settings,
         clock,

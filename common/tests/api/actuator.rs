@@ -62,7 +62,20 @@ async fn everything_else_is_for_operators() {
                 .basic_auth(NAME, Some(secret)),
         )
     };
-    for path in ["prometheus", "env", "httpexchanges", "loggers"] {
+    let closed = [
+        "prometheus",
+        "metrics",
+        "metrics/process.uptime",
+        "env",
+        "env/server.port",
+        "configprops",
+        "mappings",
+        "scheduledtasks",
+        "httpexchanges",
+        "loggers",
+        "loggers/ROOT",
+    ];
+    for path in closed {
         let path = format!("/actuator/{path}");
         client.get(&path, As::Anyone).await.expect(401);
         let patient = app.mint.access(UserId::generate(), Role::Patient);
@@ -123,4 +136,91 @@ async fn levels_can_be_set_and_bad_ones_are_refused() {
         .post("/actuator/loggers/common::http", As::Anyone, &set("DEBUG"))
         .await
         .expect(401);
+}
+
+#[tokio::test]
+async fn a_metric_can_be_asked_for_by_name_and_tag() {
+    let app = TestApp::start().await;
+    let client = app.server.client();
+    let admin = app.mint.access(UserId::generate(), Role::Admin);
+    client.get("/me", &admin).await.expect(200);
+    let names = client.get("/actuator/metrics", &admin).await.expect(200).json();
+    let names: Vec<&str> = names["names"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    for name in [
+        "http.server.requests",
+        "process.uptime",
+        "process.cpu.usage",
+        "system.cpu.count",
+    ] {
+        assert!(names.contains(&name), "{name} is missing: {names:?}");
+    }
+    let metric = client
+        .get(
+            "/actuator/metrics/http.server.requests?tag=uri:/me&tag=status:200",
+            &admin,
+        )
+        .await
+        .json();
+    assert!(
+        metric["measurements"][0]["value"].as_f64().unwrap() >= 1.0,
+        "{metric}"
+    );
+    client
+        .get("/actuator/metrics/no.such.metric", &admin)
+        .await
+        .expect(404);
+    client
+        .get("/actuator/metrics/http.server.requests?tag=uri", &admin)
+        .await
+        .expect(400);
+}
+
+#[tokio::test]
+async fn open_metrics_is_spoken_where_it_is_asked_for() {
+    let app = TestApp::start().await;
+    let admin = app.mint.access(UserId::generate(), Role::Admin);
+    let scrape = app
+        .server
+        .client()
+        .request(Method::GET, "/actuator/prometheus", &admin);
+    let answer = Client::send(scrape.header("accept", "application/openmetrics-text; version=1.0.0"))
+        .await
+        .expect(200);
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
+    assert!(answer.text().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn settings_are_named_and_masked() {
+    let app = TestApp::start().await;
+    let client = app.server.client();
+    let admin = app.mint.access(UserId::generate(), Role::Admin);
+    let one = client
+        .get("/actuator/env/server.port", &admin)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        one["property"],
+        json!({ "source": "defaults", "value": "******" })
+    );
+    client.get("/actuator/env/no.such.key", &admin).await.expect(404);
+    let all = client
+        .get("/actuator/configprops", &admin)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        all["contexts"][NAME]["beans"]["server"]["properties"]["port"],
+        "******"
+    );
 }
