@@ -52,6 +52,10 @@ const UNDECLARED: [&str; 3] = [
     "application/x-unknown",
 ];
 
+/// How texts begin that programs act upon: scripts, RTF, PostScript, web archives, GIFs without binary bytes, and
+/// programs made of printable characters, of which the scanners' test file is one.
+const ACTIVE: [&str; 7] = ["#!", "{\\rtf", "%!", "MIME-Version:", "GIF87a", "GIF89a", "X5O!P%@AP[4\\PZX54(P^)7CC)7}"];
+
 impl Media {
     const ALL: [Self; 5] = [Self::Pdf, Self::Png, Self::Jpeg, Self::Dicom, Self::Text];
 
@@ -167,14 +171,11 @@ fn text(head: &[u8]) -> Result<Media, Refused> {
     let visible = std::str::from_utf8(&head[..head.len().min(512)])
         .unwrap_or_else(|cut| std::str::from_utf8(&head[..cut.valid_up_to()]).unwrap_or_default())
         .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let active = ["#!", "{\\rtf", "%!", "MIME-Version:", "From: "]
-        .iter()
-        .any(|start| visible.starts_with(start))
-        || visible
-            .strip_prefix('<')
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_alphabetic() || "!?/".contains(c)));
+    let markup = |rest: &str| rest.starts_with(|c: char| c.is_alphabetic() || "!?/".contains(c));
+    let active = ACTIVE.iter().any(|start| visible.starts_with(start))
+        || visible.strip_prefix('<').is_some_and(markup);
     if active {
-        Err(Refused::NotOnTheList("markup or a script".to_owned()))
+        Err(Refused::NotOnTheList("markup, a script or a program".to_owned()))
     } else {
         Ok(Media::Text)
     }
@@ -318,7 +319,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let cases: [(&[u8], &str); 16] = [
+        let cases: [(&[u8], &str); 17] = [
+            (br"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*", "EICAR"),
             (b"<!DOCTYPE html><script>", "HTML"),
             (b"  <svg xmlns=\"http://www.w3.org/2000/svg\"><script/>", "SVG"),
             (b"<?xml version=\"1.0\"?>", "XML"),
@@ -330,7 +332,7 @@ mod tests {
             (b"PK\x03\x04\x14\x00", "a zip"),
             (b"MZ\x90\x00\x03\x00", "a program"),
             (b"\x7fELF\x02\x01", "a program"),
-            (b"caf\xe9", "Latin-1"),
+            (b"caf\xe9 noir", "Latin-1"),
             (b"a\0b", "NUL"),
             (b"\x1b[31m", "an escape"),
             (&dicom(b"<html><script>"), "DICOM with a page in front"),

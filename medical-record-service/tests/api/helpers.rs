@@ -1,7 +1,6 @@
 //! A running service, the people around it, and the requests they make.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use common::auth::Role;
@@ -67,7 +66,7 @@ impl TestApp {
     pub(crate) async fn on(db: Database, peers: Peers, setup: Setup) -> Self {
         let secrets = format!("records: {{key: \"{KEY}\"}}\nmongodb: {{url: unused}}\namqp: {{url: \"{}\"}}", amqp_url());
         let layers = [DEFAULTS, secrets.as_str(), setup.settings.as_str()];
-        let live = Arc::new(common::config::from_yaml::<Settings>(NAME, &layers).unwrap());
+        let live = common::config::from_yaml::<Settings>(NAME, &layers).unwrap();
         let clock = Clock::fixed(now());
         let discovery = setup.discovery.unwrap_or_else(|| peers.discovery());
         let (core, mint) = core_with(&live, clock.clone(), discovery);
