@@ -32,7 +32,7 @@ pub(crate) struct App {
     pub(crate) pool: MySqlPool,
     pub(crate) core: Core,
     settings: Arc<Live<Settings>>,
-    server: TestServer,
+    _server: TestServer,
 }
 
 impl App {
@@ -67,7 +67,7 @@ impl App {
             pool,
             core,
             settings,
-            server,
+            _server: server,
         }
     }
 
@@ -77,10 +77,6 @@ impl App {
         let router = assemble(&self.core, Arc::clone(&self.settings), self.pool.clone(), broker);
         let server = TestServer::start(router, &self.core).await;
         (server.client(), server)
-    }
-
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
-        self.server.address
     }
 
     pub(crate) fn patient(&self) -> User {

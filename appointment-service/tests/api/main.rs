@@ -1,5 +1,17 @@
 //! Black-box tests of the whole router on a real database.
 
+#![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
+
+mod access;
 mod booking;
+mod changes;
+mod faults;
 mod helpers;
+mod idempotency;
+mod internal;
+mod listing;
+mod outbox;
+mod proxy;
+mod races;
+mod reschedule;
 mod slots;

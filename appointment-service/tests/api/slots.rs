@@ -64,7 +64,9 @@ async fn whoever_cannot_be_visited_is_not_found() {
     suspended.status = "SUSPENDED".to_owned();
     unfit.push(suspended);
     let mut ids: Vec<String> = unfit.iter().map(|card| card.id.to_string()).collect();
-    unfit.into_iter().for_each(|card| app.peers.put_user(card));
+    for card in unfit {
+        app.peers.put_user(card);
+    }
     ids.extend([
         common::ids::UserId::generate().to_string(),
         "1".to_owned(),
