@@ -74,6 +74,15 @@ impl<'a> Attempt<'a> {
         Ok(self)
     }
 
+    /// A record that does not exist is neither read nor refused: those who may look hear that nothing is there.
+    fn check_exists(&self, outcome: Result<Rule, Denial>) -> Result<(), Error> {
+        let is_missing = self.record.is_some() && self.outline.is_none();
+        if is_missing && matches!(outcome, Ok(_) | Err(Denial::NotTheAuthor)) {
+            return Err(Error::NotFound);
+        }
+        Ok(())
+    }
+
     fn target(&self) -> Target {
         if self.record.is_some() {
             Target::Record
@@ -87,10 +96,7 @@ impl<'a> Attempt<'a> {
 pub async fn admit(app: &AppState, attempt: Attempt<'_>) -> Result<Rule, Error> {
     let db = app.db().await?;
     let outcome = consider(app, db, &attempt).await?;
-    // A record that does not exist is neither read nor refused: those who may look hear that nothing is there.
-    if outcome.is_ok() && attempt.record.is_some() && attempt.outline.is_none() {
-        return Err(Error::NotFound);
-    }
+    attempt.check_exists(outcome)?;
     log(app, db, &attempt, outcome).await?;
     outcome.map_err(|denial| Error::Denied(denial, attempt.target()))
 }
@@ -98,7 +104,9 @@ pub async fn admit(app: &AppState, attempt: Attempt<'_>) -> Result<Rule, Error> 
 /// Decide before an upload is received; only a refusal is written down, the rest follows with [`admit`].
 pub async fn precheck(app: &AppState, attempt: Attempt<'_>) -> Result<(), Error> {
     let db = app.db().await?;
-    match consider(app, db, &attempt).await? {
+    let outcome = consider(app, db, &attempt).await?;
+    attempt.check_exists(outcome)?;
+    match outcome {
         Ok(_) => Ok(()),
         Err(denial) => {
             log(app, db, &attempt, Err(denial)).await?;

@@ -54,7 +54,15 @@ const UNDECLARED: [&str; 3] = [
 
 /// How texts begin that programs act upon: scripts, RTF, PostScript, web archives, GIFs without binary bytes, and
 /// programs made of printable characters, of which the scanners' test file is one.
-const ACTIVE: [&str; 7] = ["#!", "{\\rtf", "%!", "MIME-Version:", "GIF87a", "GIF89a", "X5O!P%@AP[4\\PZX54(P^)7CC)7}"];
+const ACTIVE: [&str; 7] = [
+    "#!",
+    "{\\rtf",
+    "%!",
+    "MIME-Version:",
+    "GIF87a",
+    "GIF89a",
+    "X5O!P%@AP[4\\PZX54(P^)7CC)7}",
+];
 
 impl Media {
     const ALL: [Self; 5] = [Self::Pdf, Self::Png, Self::Jpeg, Self::Dicom, Self::Text];
@@ -320,7 +328,10 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let cases: [(&[u8], &str); 17] = [
-            (br"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*", "EICAR"),
+            (
+                br"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*",
+                "EICAR",
+            ),
             (b"<!DOCTYPE html><script>", "HTML"),
             (b"  <svg xmlns=\"http://www.w3.org/2000/svg\"><script/>", "SVG"),
             (b"<?xml version=\"1.0\"?>", "XML"),

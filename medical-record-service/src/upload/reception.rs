@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use common::auth::Caller;
 use common::extract::{Json, too_large, unsupported_media_type};
 use common::ids::UserId;
@@ -22,6 +22,8 @@ use crate::domain::record::RecordType;
 use crate::error::Error;
 use crate::vault::Fresh;
 
+/// A record without its file: the longest notes and the largest data, with room around them.
+const JSON_BYTES: usize = 256 * 1024;
 /// Room for the form around the file.
 const FORM_BYTES: u64 = 1024 * 1024;
 
@@ -63,7 +65,8 @@ pub async fn receive(reception: Reception<'_>, request: Request) -> Result<Parce
 }
 
 impl Reception<'_> {
-    async fn json(self, request: Request) -> Result<Parcel, Error> {
+    async fn json(self, mut request: Request) -> Result<Parcel, Error> {
+        DefaultBodyLimit::max(JSON_BYTES).apply(&mut request);
         let fields = if self.amending {
             Json::<Amendment>::from_request(request, &()).await?.0.into()
         } else {

@@ -1,19 +1,25 @@
 //! A running service, the people around it, and the requests they make.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use common::auth::Role;
-use common::broker::Broker;
+use common::broker::{AmqpSettings, Broker, ConsumerSpec};
 use common::clients::appointments::{AppointmentCard, Relationship};
 use common::clients::users::{UserCard, Verification};
 use common::clock::Clock;
 use common::discovery::Discovery;
-use common::ids::{AppointmentId, UserId};
-use common_testing::{Answer, Client, Peers, TestServer, TokenMint, amqp_url, core_with, mongo_database};
+use common::events::{Event, Payload, RecordChange};
+use common::ids::{AppointmentId, RecordId, UserId};
+use common_testing::{
+    Answer, Client, Peers, TestServer, TokenMint, amqp_url, core_with, eventually, mongo_database,
+};
+use futures_util::TryStreamExt;
 use medical_record_service::config::{DEFAULTS, Settings};
 use medical_record_service::{NAME, assemble};
 use mongodb::Database;
+use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -28,6 +34,8 @@ pub(crate) struct TestApp {
     pub(crate) peers: Peers,
     pub(crate) clock: Clock,
     pub(crate) server: TestServer,
+    pub(crate) broker: Broker,
+    pub(crate) amqp: AmqpSettings,
     mint: TokenMint,
 }
 
@@ -42,11 +50,16 @@ pub(crate) struct Person {
 pub(crate) struct Setup {
     pub(crate) settings: String,
     pub(crate) discovery: Option<Discovery>,
+    pub(crate) amqp: AmqpSettings,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { settings: "records: {}".to_owned(), discovery: None }
+        Self {
+            settings: "records: {}".to_owned(),
+            discovery: None,
+            amqp: AmqpSettings::for_test(amqp_url()),
+        }
     }
 }
 
@@ -56,7 +69,11 @@ impl TestApp {
     }
 
     pub(crate) async fn with_settings(settings: &str) -> Self {
-        Self::with(Setup { settings: settings.to_owned(), ..Setup::default() }).await
+        Self::with(Setup {
+            settings: settings.to_owned(),
+            ..Setup::default()
+        })
+        .await
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
@@ -64,16 +81,25 @@ impl TestApp {
     }
 
     pub(crate) async fn on(db: Database, peers: Peers, setup: Setup) -> Self {
-        let secrets = format!("records: {{key: \"{KEY}\"}}\nmongodb: {{url: unused}}\namqp: {{url: \"{}\"}}", amqp_url());
+        let secrets = format!("records: {{key: \"{KEY}\"}}\nmongodb: {{url: unused}}\namqp: {{url: unused}}");
         let layers = [DEFAULTS, secrets.as_str(), setup.settings.as_str()];
         let live = common::config::from_yaml::<Settings>(NAME, &layers).unwrap();
         let clock = Clock::fixed(now());
         let discovery = setup.discovery.unwrap_or_else(|| peers.discovery());
         let (core, mint) = core_with(&live, clock.clone(), discovery);
-        let broker = Broker::start(&live.current().amqp, &core.background);
-        let router = assemble(&core, live, db.clone(), broker).unwrap();
+        let broker = Broker::start(&setup.amqp, &core.background);
+        let router = assemble(&core, live, db.clone(), broker.clone()).unwrap();
         let server = TestServer::start(router, &core).await;
-        Self { client: server.client(), db, peers, clock, server, mint }
+        Self {
+            client: server.client(),
+            db,
+            peers,
+            clock,
+            server,
+            broker,
+            amqp: setup.amqp,
+            mint,
+        }
     }
 
     pub(crate) fn patient(&self) -> Person {
@@ -101,7 +127,27 @@ impl TestApp {
     }
 
     pub(crate) fn person(&self, card: &UserCard) -> Person {
-        Person { id: card.id, token: self.mint.access(card.id, card.role) }
+        Person {
+            id: card.id,
+            token: self.mint.access(card.id, card.role),
+        }
+    }
+
+    /// The same person, with a token for this service.
+    pub(crate) fn again(&self, person: &Person, role: Role) -> Person {
+        Person {
+            id: person.id,
+            token: self.mint.access(person.id, role),
+        }
+    }
+
+    /// The patient lets the doctor in.
+    pub(crate) async fn grant(&self, patient: &Person, doctor: &Person) {
+        let path = format!("/records/{}/grants", patient.id);
+        self.client
+            .post(&path, &patient.token, &json!({"doctor_id": doctor.id}))
+            .await
+            .expect(201);
     }
 
     /// A visit between the two that gives access.
@@ -119,13 +165,23 @@ impl TestApp {
             version: 1,
         };
         self.peers.put_appointment(card);
-        let relationship = Relationship { appointment_id: Some(id), until: None };
+        let relationship = Relationship {
+            appointment_id: Some(id),
+            until: None,
+        };
         self.peers.put_relationship(doctor.id, patient.id, relationship);
         id
     }
 
     pub(crate) fn end_visits(&self, doctor: &Person, patient: &Person) {
-        self.peers.put_relationship(doctor.id, patient.id, Relationship { appointment_id: None, until: None });
+        self.peers.put_relationship(
+            doctor.id,
+            patient.id,
+            Relationship {
+                appointment_id: None,
+                until: None,
+            },
+        );
     }
 
     /// A patient and a doctor who treats them.
@@ -140,7 +196,12 @@ impl TestApp {
     }
 
     pub(crate) async fn upload(&self, who: &Person, form: Form) -> Answer {
-        Client::send(self.client.request(Method::POST, "/records", &who.token).multipart(form)).await
+        Client::send(
+            self.client
+                .request(Method::POST, "/records", &who.token)
+                .multipart(form),
+        )
+        .await
     }
 
     pub(crate) async fn get(&self, who: &Person, path: &str) -> Answer {
@@ -149,7 +210,9 @@ impl TestApp {
 
     pub(crate) async fn get_with(&self, who: &Person, path: &str, headers: &[(&str, &str)]) -> Answer {
         let request = self.client.request(Method::GET, path, &who.token);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
         Client::send(request).await
     }
 
@@ -161,18 +224,36 @@ impl TestApp {
 
     /// A record with [`PDF`], written by `author`; its id.
     pub(crate) async fn document(&self, author: &Person, patient: &Person) -> String {
-        id_of(&self.upload(author, form(patient, "LAB_REPORT").part("file", pdf("report.pdf"))).await.expect(201))
+        id_of(
+            &self
+                .upload(
+                    author,
+                    form(patient, "LAB_REPORT").part("file", pdf("report.pdf")),
+                )
+                .await
+                .expect(201),
+        )
     }
 
     /// The newest entries of a patient's access log, without those that reading it adds.
     pub(crate) async fn log(&self, patient: &Person) -> Vec<Value> {
-        let answer = self.get(patient, &format!("/records/{}/access-log?limit=100", patient.id)).await.expect(200);
+        let answer = self
+            .get(patient, &format!("/records/{}/access-log?limit=100", patient.id))
+            .await
+            .expect(200);
         let items = answer.json()["items"].as_array().unwrap().clone();
-        items.into_iter().filter(|item| item["action"] != "READ_ACCESS_LOG").collect()
+        items
+            .into_iter()
+            .filter(|item| item["action"] != "READ_ACCESS_LOG")
+            .collect()
     }
 
     pub(crate) async fn count(&self, collection: &str) -> u64 {
-        self.db.collection::<mongodb::bson::Document>(collection).count_documents(mongodb::bson::doc! {}).await.unwrap()
+        self.db
+            .collection::<Document>(collection)
+            .count_documents(doc! {})
+            .await
+            .unwrap()
     }
 
     /// Only user-service is found; appointment-service is away.
@@ -189,7 +270,9 @@ pub(crate) fn now() -> DateTime<Utc> {
 }
 
 pub(crate) fn form(patient: &Person, kind: &str) -> Form {
-    Form::new().text("patient_id", patient.id.to_string()).text("record_type", kind.to_owned())
+    Form::new()
+        .text("patient_id", patient.id.to_string())
+        .text("record_type", kind.to_owned())
 }
 
 pub(crate) fn pdf(name: &str) -> Part {
@@ -197,9 +280,94 @@ pub(crate) fn pdf(name: &str) -> Part {
 }
 
 pub(crate) fn part(bytes: &[u8], name: &str, content_type: &str) -> Part {
-    Part::bytes(bytes.to_vec()).file_name(name.to_owned()).mime_str(content_type).unwrap()
+    Part::bytes(bytes.to_vec())
+        .file_name(name.to_owned())
+        .mime_str(content_type)
+        .unwrap()
 }
 
 pub(crate) fn id_of(answer: &Answer) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// Events as another service would receive them.
+pub(crate) struct Events {
+    received: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Events {
+    /// The event about this subject.
+    pub(crate) async fn about(&self, subject: impl ToString) -> Event {
+        let subject = subject.to_string();
+        eventually("the event arrives", || async {
+            self.received
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|event| event.subject == subject)
+                .cloned()
+        })
+        .await
+    }
+}
+
+impl TestApp {
+    /// Listen to what is said about records, from now on.
+    pub(crate) async fn listen(&self) -> Events {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&received);
+        let spec = ConsumerSpec {
+            queue: "listener".to_owned(),
+            bindings: vec!["record.*".to_owned()],
+            prefetch: 8,
+            delivery_limit: 3,
+        };
+        self.broker.consume(spec, move |event| {
+            kept.lock().unwrap().push(event);
+            std::future::ready(Ok(()))
+        });
+        let payload = Payload::RecordCreated(RecordChange {
+            record_id: RecordId::generate(),
+            patient_id: UserId::generate(),
+            author_id: UserId::generate(),
+            version: 1,
+        });
+        let probe = Event::new("test", "probe", now(), &payload);
+        eventually("the queue is bound", || async {
+            self.broker.publish(&probe).await.ok()
+        })
+        .await;
+        Events { received }
+    }
+
+    /// Documents that still carry events.
+    pub(crate) async fn unpublished(&self) -> u64 {
+        let mut count = 0;
+        for collection in ["records", "access_log"] {
+            let waiting = doc! { "outbox_due": { "$exists": true } };
+            count += self
+                .db
+                .collection::<Document>(collection)
+                .count_documents(waiting)
+                .await
+                .unwrap();
+        }
+        count
+    }
+
+    /// A whole collection as text and bytes, as somebody with the disk would see it.
+    pub(crate) async fn everything(&self, collection: &str) -> String {
+        let found = self
+            .db
+            .collection::<Document>(collection)
+            .find(doc! {})
+            .await
+            .unwrap();
+        let documents: Vec<Document> = found.try_collect().await.unwrap();
+        let bytes: Vec<u8> = documents
+            .iter()
+            .flat_map(|document| document.to_vec().unwrap())
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
