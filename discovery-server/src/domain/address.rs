@@ -88,13 +88,20 @@ impl AddressPolicy {
         let url = url::Url::parse(text).map_err(|_| BadAddress::NotAUrl)?;
         let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         // The parser repairs much (blanks, backslashes, one slash too few): a reader may repair it differently.
-        let is_as_written = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
-            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'"' && b != b'<' && b != b'>');
+        let is_as_written = ["http://", "https://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'"' && b != b'<' && b != b'>');
         if !matches!(url.scheme(), "http" | "https") || !is_plain || !is_as_written {
             return Err(BadAddress::NotAUrl);
         }
         if let Some(port) = url.port() {
-            self.port(Port { number: port, enabled: true })?;
+            self.port(Port {
+                number: port,
+                enabled: true,
+            })?;
         }
         match url.host() {
             Some(url::Host::Ipv4(address)) => self.check(address.into()),
@@ -106,13 +113,21 @@ impl AddressPolicy {
 
     fn check(&self, address: IpAddr) -> Result<(), BadAddress> {
         if address.is_loopback() {
-            return if self.loopback { Ok(()) } else { Err(BadAddress::Loopback) };
+            return if self.loopback {
+                Ok(())
+            } else {
+                Err(BadAddress::Loopback)
+            };
         }
         if is_special(address) {
             return Err(BadAddress::Special);
         }
         let known = self.allowed.iter().any(|range| range.contains(address));
-        if known { Ok(()) } else { Err(BadAddress::OutOfRange) }
+        if known {
+            Ok(())
+        } else {
+            Err(BadAddress::OutOfRange)
+        }
     }
 
     fn name(&self, name: &str) -> Result<(), BadAddress> {
@@ -121,25 +136,39 @@ impl AddressPolicy {
         }
         let name = name.to_ascii_lowercase();
         if name == "localhost" {
-            return if self.loopback { Ok(()) } else { Err(BadAddress::Loopback) };
+            return if self.loopback {
+                Ok(())
+            } else {
+                Err(BadAddress::Loopback)
+            };
         }
         let has_dot = name.contains('.');
         let known = self.domains.iter().any(|domain| {
-            name.strip_suffix(domain.as_str()).is_some_and(|before| before.ends_with('.'))
+            name.strip_suffix(domain.as_str())
+                .is_some_and(|before| before.ends_with('.'))
         });
-        if has_dot && !known { Err(BadAddress::ForeignName) } else { Ok(()) }
+        if has_dot && !known {
+            Err(BadAddress::ForeignName)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Dotted quads without leading zeros and IPv6; an IPv4 address in IPv6 clothes is taken for what it is.
 fn parse_ip(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 fn is_special(address: IpAddr) -> bool {
     let by_kind = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0 || v4.octets()[0] >= 240,
+        IpAddr::V4(v4) => {
+            v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0 || v4.octets()[0] >= 240
+        }
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
     let is_metadata = METADATA.iter().any(|text| text.parse() == Ok(address));
@@ -151,13 +180,17 @@ fn is_special(address: IpAddr) -> bool {
 fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     let last = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let is_number = last.bytes().all(|b| b.is_ascii_digit())
-        || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        || last
+            .strip_prefix("0x")
+            .is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     name.len() <= 253 && name.split('.').all(is_label) && !is_number
 }
 

@@ -7,8 +7,14 @@ use super::instance::{DataCenter, Instance, Links, Port, Terms};
 use super::names::{AppName, BadName, InstanceId};
 use super::status::Status;
 
-const DEFAULT_PORT: Port = Port { number: 7001, enabled: true };
-const DEFAULT_SECURE_PORT: Port = Port { number: 7002, enabled: false };
+const DEFAULT_PORT: Port = Port {
+    number: 7001,
+    enabled: true,
+};
+const DEFAULT_SECURE_PORT: Port = Port {
+    number: 7002,
+    enabled: false,
+};
 const DEFAULT_RENEWAL_S: i64 = 30;
 const DEFAULT_DURATION_S: i64 = 90;
 const LONGEST_LEASE_S: i64 = 86_400;
@@ -30,6 +36,8 @@ pub struct Draft {
     pub sid: Option<String>,
     /// `status`.
     pub status: Option<String>,
+    /// `overriddenstatus`: believed only of another server of this registry.
+    pub overridden: Option<String>,
     /// `port`.
     pub port: Option<Port>,
     /// `securePort`.
@@ -133,17 +141,29 @@ impl Draft {
         let ip_text = given(self.ip_addr).ok_or(Invalid::NoAddress)?;
         let app = AppName::parse(&given(self.app).ok_or(Invalid::NoApp)?)?;
         if app != *path {
-            return Err(Invalid::OtherApp { expected: path.clone(), found: app });
+            return Err(Invalid::OtherApp {
+                expected: path.clone(),
+                found: app,
+            });
         }
         let data_center = self.data_center.ok_or(Invalid::NoDataCenter)?.check(rules)?;
         check_metadata(&self.metadata, rules)?;
         let chosen = given(self.instance_id).or_else(|| made_id(&data_center, &self.metadata, &host_name));
         let id = InstanceId::parse(chosen.as_deref().unwrap_or(&host_name))?;
         let ip_addr = rules.addresses.address(&ip_text).map_err(in_field("ipAddr"))?;
-        rules.addresses.host(&host_name, ip_addr).map_err(in_field("hostName"))?;
-        let (port, secure_port) = (self.port.unwrap_or(DEFAULT_PORT), self.secure_port.unwrap_or(DEFAULT_SECURE_PORT));
+        rules
+            .addresses
+            .host(&host_name, ip_addr)
+            .map_err(in_field("hostName"))?;
+        let (port, secure_port) = (
+            self.port.unwrap_or(DEFAULT_PORT),
+            self.secure_port.unwrap_or(DEFAULT_SECURE_PORT),
+        );
         rules.addresses.port(port).map_err(in_field("port"))?;
-        rules.addresses.port(secure_port).map_err(in_field("securePort"))?;
+        rules
+            .addresses
+            .port(secure_port)
+            .map_err(in_field("securePort"))?;
         Ok(Instance {
             app,
             id,
@@ -151,10 +171,13 @@ impl Draft {
             host_name: host_name.into(),
             ip_addr,
             sid: check_sid(self.sid)?,
-            status: self.status.map_or(Status::Up, |text| Status::parse(&text).unwrap_or(Status::Unknown)),
+            status: self
+                .status
+                .map_or(Status::Up, |text| Status::parse(&text).unwrap_or(Status::Unknown)),
             port,
             secure_port,
-            country_id: u32::try_from(self.country_id.unwrap_or(1)).map_err(|_| Invalid::Range("countryId"))?,
+            country_id: u32::try_from(self.country_id.unwrap_or(1))
+                .map_err(|_| Invalid::Range("countryId"))?,
             data_center,
             terms: terms(self.renewal_interval_s, self.duration_s)?,
             metadata: self.metadata,
@@ -185,10 +208,18 @@ pub fn check_metadata(metadata: &BTreeMap<String, String>, rules: &Rules) -> Res
         return Err(Invalid::TooMuchMetadata);
     }
     let is_key = |key: &str| {
-        !key.is_empty() && key.len() <= 128 && key.bytes().all(|b| b.is_ascii_graphic() && !b"<>&\"'".contains(&b))
+        !key.is_empty()
+            && key.len() <= 128
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"<>&\"'".contains(&b))
     };
     let fits = metadata.iter().all(|(key, value)| is_key(key) && is_text(value));
-    if fits { Ok(()) } else { Err(Invalid::Text("metadata")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Invalid::Text("metadata"))
+    }
 }
 
 fn given(text: Option<String>) -> Option<String> {

@@ -97,7 +97,13 @@ pub struct Links {
 impl Instance {
     /// Whether `vip` is among the names under which callers look for it.
     pub fn answers_to(&self, vip: &str, secure: bool) -> bool {
-        let names = if secure { &self.links.secure_vip_address } else { &self.links.vip_address };
-        names.as_deref().is_some_and(|names| names.split(',').any(|name| name.eq_ignore_ascii_case(vip)))
+        let names = if secure {
+            &self.links.secure_vip_address
+        } else {
+            &self.links.vip_address
+        };
+        names
+            .as_deref()
+            .is_some_and(|names| names.split(',').any(|name| name.eq_ignore_ascii_case(vip)))
     }
 }

@@ -89,7 +89,11 @@ impl Lease {
     /// above its own.
     pub fn status(&self) -> Status {
         let own = self.instance.status;
-        if own.is_admission() { own } else { self.override_status.unwrap_or(own) }
+        if own.is_admission() {
+            own
+        } else {
+            self.override_status.unwrap_or(own)
+        }
     }
 
     /// The instance said that it is alive.
@@ -122,7 +126,8 @@ impl Lease {
         let interval = i64::from(self.instance.terms.renewal_interval_s) * 1000;
         let duration = self.duration().num_milliseconds();
         let tolerated = (duration - interval * 5 / 4).max(duration / 2);
-        now >= self.ends_at() || (self.grace_until.is_none() && (now - self.renewed_at).num_milliseconds() >= tolerated)
+        now >= self.ends_at()
+            || (self.grace_until.is_none() && (now - self.renewed_at).num_milliseconds() >= tolerated)
     }
 
     /// As readers see it.

@@ -28,7 +28,9 @@ impl AppName {
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let permitted = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if text.is_empty() || text.len() > LONGEST_APP || !text.bytes().all(permitted) {
-            return Err(BadName("appName must be 1 to 64 letters, digits, dots, dashes or underscores"));
+            return Err(BadName(
+                "appName must be 1 to 64 letters, digits, dots, dashes or underscores",
+            ));
         }
         Ok(Self(text.to_ascii_uppercase().into()))
     }
@@ -49,7 +51,9 @@ impl InstanceId {
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let permitted = |b: u8| b.is_ascii_alphanumeric() || b"._:-@[]~+=,".contains(&b);
         if text.is_empty() || text.len() > LONGEST_ID || !text.bytes().all(permitted) {
-            return Err(BadName("instanceId must be 1 to 200 letters, digits or any of . _ : - @ [ ] ~ + = ,"));
+            return Err(BadName(
+                "instanceId must be 1 to 200 letters, digits or any of . _ : - @ [ ] ~ + = ,",
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -79,19 +83,35 @@ mod tests {
     #[test]
     fn names_that_could_pass_for_others_or_break_a_reader_are_refused() {
         let long = "a".repeat(LONGEST_APP + 1);
-        let bad = ["", " ", "A B", "user\u{2011}service", "ᴜser-service", "uſer-service", "<script>", "a/b", "a\0", &long];
+        let bad = [
+            "",
+            " ",
+            "A B",
+            "user\u{2011}service",
+            "ᴜser-service",
+            "uſer-service",
+            "<script>",
+            "a/b",
+            "a\0",
+            &long,
+        ];
         for bad in bad {
             assert!(AppName::parse(bad).is_err(), "{bad:?}");
         }
         let long = "a".repeat(LONGEST_ID + 1);
-        for bad in ["", "a b", "a/b", "a\"b", "a'b", "a<b", "a&b", "a%b", "ä", "a\nb", "a?b", "a#b", &long] {
+        for bad in [
+            "", "a b", "a/b", "a\"b", "a'b", "a<b", "a&b", "a%b", "ä", "a\nb", "a?b", "a#b", &long,
+        ] {
             assert!(InstanceId::parse(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn case_makes_no_second_application() {
-        assert_eq!(AppName::parse("User-Service").unwrap(), AppName::parse("USER-SERVICE").unwrap());
+        assert_eq!(
+            AppName::parse("User-Service").unwrap(),
+            AppName::parse("USER-SERVICE").unwrap()
+        );
         assert!(AppName::parse("USER-SERVICE").unwrap().is_named("user-service"));
         for id in ["host:user-service:8081", "[::1]:app:1", "i-0123"] {
             assert_eq!(InstanceId::parse(id).unwrap().as_str(), id);

@@ -4,6 +4,7 @@ mod changes;
 mod journal;
 mod preservation;
 mod sweep;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use super::actor::{Actor, Power};
 use super::instance::Instance;
-use super::lease::{Action, Lease, Shown};
+use super::lease::{Lease, Shown};
 use super::names::{AppName, InstanceId};
 use super::status::Status;
 
@@ -20,6 +21,9 @@ pub use changes::Changes;
 pub use journal::{Entry, Event, Journal};
 pub use preservation::Preservation;
 pub use sweep::Gone;
+
+/// What names an instance.
+pub type Key<'a> = (&'a AppName, &'a InstanceId);
 
 /// All instances of one application.
 pub type Instances = BTreeMap<InstanceId, Lease>;
@@ -89,110 +93,6 @@ impl Registry {
         }
     }
 
-    /// Take in `instance`, or what is new about it.
-    pub fn register(&mut self, instance: Instance, actor: &Actor, now: DateTime<Utc>) -> Result<Registered, Refusal> {
-        let (app, id) = (instance.app.clone(), instance.id.clone());
-        // An id that was not chosen is a host name, and one host may well run several applications.
-        if !actor.may_register(&app) || instance.id_given && self.is_held_by_another(&app, &id, actor) {
-            return Err(Refusal::NotYours);
-        }
-        if self.lease(&app, &id).is_none() {
-            self.check_room(&app)?;
-            let lease = Lease::new(instance, actor.owner_of(&app), now);
-            self.journal.came(&lease, actor, now);
-            self.changes.note(lease.shown(), now);
-            self.apps.entry(app).or_default().insert(id, lease);
-            self.size += 1;
-            self.version += 1;
-            return Ok(Registered::Changed);
-        }
-        let lease = self.existing(&app, &id, actor)?;
-        if actor.power == Power::Replication && lease.instance.last_dirty > instance.last_dirty {
-            return Err(Refusal::Outdated(Box::new(lease.shown())));
-        }
-        lease.renew(now);
-        if *lease.instance == instance {
-            return Ok(Registered::Known);
-        }
-        lease.instance = Arc::new(instance);
-        lease.changed(Action::Modified, now);
-        let lease = lease.clone();
-        self.journal.came(&lease, actor, now);
-        self.note(&lease, now);
-        Ok(Registered::Changed)
-    }
-
-    /// The instance is alive. `last_dirty` tells whether it has changed its mind about itself since.
-    pub fn renew(
-        &mut self,
-        (app, id): (&AppName, &InstanceId),
-        last_dirty: Option<i64>,
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        let lease = self.existing(app, id, actor)?;
-        let known = lease.instance.last_dirty;
-        match last_dirty {
-            Some(theirs) if theirs > known => return Err(Refusal::Unknown),
-            Some(theirs) if theirs < known && actor.power == Power::Replication => {
-                return Err(Refusal::Outdated(Box::new(lease.shown())));
-            }
-            _ => lease.renew(now),
-        }
-        self.journal.renewed(now);
-        Ok(())
-    }
-
-    /// The instance leaves, or is removed by somebody who may.
-    pub fn cancel(&mut self, app: &AppName, id: &InstanceId, actor: &Actor, now: DateTime<Utc>) -> Result<(), Refusal> {
-        let owner = Arc::clone(&self.existing(app, id, actor)?.owner);
-        let event = match actor.power {
-            Power::Replication => Event::LeftElsewhere,
-            _ if owner == actor.name => Event::Left,
-            _ => Event::Removed,
-        };
-        self.remove(app, id, event, Some(actor), now);
-        Ok(())
-    }
-
-    /// An operator's word stands above the instance's own, until [`Registry::end_override`].
-    pub fn set_override(
-        &mut self,
-        (app, id): (&AppName, &InstanceId),
-        status: Status,
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        self.change(app, id, actor, now, |lease| lease.override_status = Some(status))
-    }
-
-    /// The instance's own word counts again: `reported`, if given, else what it said last.
-    pub fn end_override(
-        &mut self,
-        (app, id): (&AppName, &InstanceId),
-        reported: Option<Status>,
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        self.change(app, id, actor, now, |lease| {
-            lease.override_status = None;
-            if let Some(status) = reported {
-                Arc::make_mut(&mut lease.instance).status = status;
-            }
-        })
-    }
-
-    /// Replace the metadata of an instance.
-    pub fn set_metadata(
-        &mut self,
-        (app, id): (&AppName, &InstanceId),
-        metadata: BTreeMap<String, String>,
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        self.change(app, id, actor, now, |lease| Arc::make_mut(&mut lease.instance).metadata = metadata)
-    }
-
     /// Take back what a former life of this registry knew. Nobody is dropped before `grace_until`.
     pub fn restore(&mut self, leases: Vec<Lease>, grace_until: DateTime<Utc>, now: DateTime<Utc>) {
         for mut lease in leases {
@@ -246,73 +146,6 @@ impl Registry {
     /// The rule by which silent instances are kept.
     pub fn preservation(&self) -> &Preservation {
         &self.preservation
-    }
-
-    /// The instance, if `actor` may change it. What is not there is nobody's, but only of an application that
-    /// the credential covers: others do not learn whether it exists.
-    fn existing(&mut self, app: &AppName, id: &InstanceId, actor: &Actor) -> Result<&mut Lease, Refusal> {
-        if !actor.may_register(app) {
-            return Err(Refusal::NotYours);
-        }
-        let lease = self.apps.get_mut(app).and_then(|instances| instances.get_mut(id)).ok_or(Refusal::Unknown)?;
-        if actor.may_change(&lease.owner) { Ok(lease) } else { Err(Refusal::NotYours) }
-    }
-
-    /// Readers also look an instance up by its id alone: the id of another's instance is taken in every application.
-    fn is_held_by_another(&self, app: &AppName, id: &InstanceId, actor: &Actor) -> bool {
-        let holds = |instances: &Instances| instances.get(id).is_some_and(|lease| !actor.may_change(&lease.owner));
-        actor.power == Power::OwnApplication && self.apps.iter().any(|(name, list)| name != app && holds(list))
-    }
-
-    fn check_room(&self, app: &AppName) -> Result<(), Refusal> {
-        match self.apps.get(app) {
-            Some(instances) if instances.len() >= self.caps.instances_per_app => {
-                Err(Refusal::Full("instances of this application"))
-            }
-            None if self.apps.len() >= self.caps.apps => Err(Refusal::Full("applications")),
-            _ if self.size >= self.caps.instances => Err(Refusal::Full("instances")),
-            _ => Ok(()),
-        }
-    }
-
-    fn change(
-        &mut self,
-        app: &AppName,
-        id: &InstanceId,
-        actor: &Actor,
-        now: DateTime<Utc>,
-        change: impl FnOnce(&mut Lease),
-    ) -> Result<(), Refusal> {
-        let lease = self.existing(app, id, actor)?;
-        let before = lease.clone();
-        change(lease);
-        lease.renew(now);
-        if before.instance == lease.instance && before.override_status == lease.override_status {
-            return Ok(());
-        }
-        lease.changed(Action::Modified, now);
-        let lease = lease.clone();
-        self.note(&lease, now);
-        Ok(())
-    }
-
-    fn note(&mut self, lease: &Lease, now: DateTime<Utc>) {
-        self.changes.note(lease.shown(), now);
-        self.version += 1;
-    }
-
-    fn remove(&mut self, app: &AppName, id: &InstanceId, event: Event, actor: Option<&Actor>, now: DateTime<Utc>) {
-        let Some(instances) = self.apps.get_mut(app) else { return };
-        let Some(mut lease) = instances.remove(id) else { return };
-        if instances.is_empty() {
-            self.apps.remove(app);
-        }
-        self.size -= 1;
-        lease.changed(Action::Deleted, now);
-        self.journal.left(&lease, event, actor, now);
-        let evicted_ms = now.timestamp_millis();
-        self.changes.note(Shown { evicted_ms, ..lease.shown() }, now);
-        self.version += 1;
     }
 }
 

@@ -21,7 +21,13 @@ pub enum Status {
 
 impl Status {
     /// In the order in which the hash counts them.
-    pub const ALL: [Self; 5] = [Self::Down, Self::OutOfService, Self::Starting, Self::Unknown, Self::Up];
+    pub const ALL: [Self; 5] = [
+        Self::Down,
+        Self::OutOfService,
+        Self::Starting,
+        Self::Unknown,
+        Self::Up,
+    ];
 
     /// As it stands on the wire.
     pub fn as_str(self) -> &'static str {
@@ -52,7 +58,10 @@ pub fn hash_of(statuses: impl Iterator<Item = Status>) -> String {
         counts[status as usize] += 1;
     }
     let occurring = Status::ALL.iter().zip(counts).filter(|(_, count)| *count > 0);
-    occurring.map(|(status, count)| format!("{}_{count}_", status.as_str())).collect()
+    let parts: Vec<String> = occurring
+        .map(|(status, count)| format!("{}_{count}_", status.as_str()))
+        .collect();
+    parts.concat()
 }
 
 #[cfg(test)]
@@ -62,7 +71,13 @@ mod tests {
     #[test]
     fn the_hash_lists_statuses_by_name_and_skips_what_does_not_occur() {
         assert_eq!(hash_of([].into_iter()), "");
-        let some = [Status::Up, Status::Down, Status::Up, Status::OutOfService, Status::Down];
+        let some = [
+            Status::Up,
+            Status::Down,
+            Status::Up,
+            Status::OutOfService,
+            Status::Down,
+        ];
         assert_eq!(hash_of(some.into_iter()), "DOWN_2_OUT_OF_SERVICE_1_UP_2_");
         let all = "DOWN_1_OUT_OF_SERVICE_1_STARTING_1_UNKNOWN_1_UP_1_";
         assert_eq!(hash_of(Status::ALL.into_iter()), all);

@@ -21,9 +21,12 @@ impl Cidr {
     /// Whether `address` lies within.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.network, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                same_start(network.to_bits().into(), address.to_bits().into(), 32, self.prefix)
-            }
+            (IpAddr::V4(network), IpAddr::V4(address)) => same_start(
+                network.to_bits().into(),
+                address.to_bits().into(),
+                32,
+                self.prefix,
+            ),
             (IpAddr::V6(network), IpAddr::V6(address)) => {
                 same_start(network.to_bits(), address.to_bits(), 128, self.prefix)
             }
@@ -45,13 +48,19 @@ impl FromStr for Cidr {
         let network: IpAddr = network.parse().map_err(|_| BadCidr)?;
         let prefix: u8 = prefix.parse().map_err(|_| BadCidr)?;
         let width = if network.is_ipv4() { 32 } else { 128 };
-        if prefix <= width { Ok(Self { network, prefix }) } else { Err(BadCidr) }
+        if prefix <= width {
+            Ok(Self { network, prefix })
+        } else {
+            Err(BadCidr)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Cidr {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        String::deserialize(reader)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(reader)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -66,20 +75,46 @@ mod tests {
     #[test]
     fn the_edges_of_a_range_belong_to_it_and_their_neighbours_do_not() {
         for (range, inside, outside) in [
-            ("10.0.0.0/8", ["10.0.0.0", "10.255.255.255"], ["9.255.255.255", "11.0.0.0"]),
-            ("172.16.0.0/12", ["172.16.0.0", "172.31.255.255"], ["172.15.255.255", "172.32.0.0"]),
-            ("192.0.2.7/32", ["192.0.2.7", "192.0.2.7"], ["192.0.2.6", "::c000:207"]),
-            ("fc00::/7", ["fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"], ["fbff::", "fe00::"]),
+            (
+                "10.0.0.0/8",
+                ["10.0.0.0", "10.255.255.255"],
+                ["9.255.255.255", "11.0.0.0"],
+            ),
+            (
+                "172.16.0.0/12",
+                ["172.16.0.0", "172.31.255.255"],
+                ["172.15.255.255", "172.32.0.0"],
+            ),
+            (
+                "192.0.2.7/32",
+                ["192.0.2.7", "192.0.2.7"],
+                ["192.0.2.6", "::c000:207"],
+            ),
+            (
+                "fc00::/7",
+                ["fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+                ["fbff::", "fe00::"],
+            ),
         ] {
             assert!(inside.iter().all(|address| within(range, address)), "{range}");
             assert!(!outside.iter().any(|address| within(range, address)), "{range}");
         }
-        assert!(within("0.0.0.0/0", "8.8.8.8") && within("::/0", "2001:db8::1") && !within("::/0", "8.8.8.8"));
+        assert!(
+            within("0.0.0.0/0", "8.8.8.8") && within("::/0", "2001:db8::1") && !within("::/0", "8.8.8.8")
+        );
     }
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "::/129", "a/8", "10.0.0.0/-1"] {
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "::/129",
+            "a/8",
+            "10.0.0.0/-1",
+        ] {
             assert_eq!(bad.parse::<Cidr>(), Err(BadCidr), "{bad:?}");
         }
     }

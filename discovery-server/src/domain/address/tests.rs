@@ -47,7 +47,13 @@ fn addresses_that_lead_elsewhere_are_refused_in_every_spelling() {
 
 #[test]
 fn addresses_of_private_networks_pass_and_loopback_where_wanted() {
-    for text in ["10.1.2.3", "172.18.0.2", "192.168.1.9", "fd12::1", "::ffff:10.1.2.3"] {
+    for text in [
+        "10.1.2.3",
+        "172.18.0.2",
+        "192.168.1.9",
+        "fd12::1",
+        "::ffff:10.1.2.3",
+    ] {
         assert!(policy(false).address(text).is_ok(), "{text}");
     }
     assert!(policy(true).address("127.0.0.1").is_ok() && policy(true).address("::1").is_ok());
@@ -83,7 +89,13 @@ fn a_host_name_is_refused_when_it_hides_an_address_or_a_stranger_answers_for_it(
     ] {
         assert_eq!(policy(false).host(host, ip), Err(why), "{host:?}");
     }
-    for host in ["10.0.0.1", "::ffff:10.0.0.1", "user-service", "Pod_7", "a.svc.cluster.local"] {
+    for host in [
+        "10.0.0.1",
+        "::ffff:10.0.0.1",
+        "user-service",
+        "Pod_7",
+        "a.svc.cluster.local",
+    ] {
         assert_eq!(policy(false).host(host, ip), Ok(()), "{host:?}");
     }
     assert_eq!(policy(true).host("localhost", ip), Ok(()));
@@ -122,7 +134,11 @@ fn links_lead_only_to_hosts_that_may_be_registered() {
     ] {
         assert!(policy(false).url(bad).is_err(), "{bad:?}");
     }
-    for good in ["http://10.0.0.1:8081/actuator/health", "https://user-service/", "http://[fd12::1]:80/x?y=z"] {
+    for good in [
+        "http://10.0.0.1:8081/actuator/health",
+        "https://user-service/",
+        "http://[fd12::1]:80/x?y=z",
+    ] {
         assert_eq!(policy(false).url(good), Ok(()), "{good:?}");
     }
     assert!(policy(true).url("http://localhost:8080/status").is_ok());

@@ -60,7 +60,10 @@ pub struct Journal {
 
 impl Journal {
     pub(super) fn came(&mut self, lease: &Lease, actor: &Actor, now: DateTime<Utc>) {
-        push(&mut self.came, entry(lease, Event::Registered(lease.status()), Some(actor), now));
+        push(
+            &mut self.came,
+            entry(lease, Event::Registered(lease.status()), Some(actor), now),
+        );
     }
 
     pub(super) fn left(&mut self, lease: &Lease, event: Event, actor: Option<&Actor>, now: DateTime<Utc>) {
@@ -94,9 +97,17 @@ impl fmt::Display for Event {
             Self::Left => f.write_str("left by itself"),
             Self::Removed => f.write_str("was removed"),
             Self::LeftElsewhere => f.write_str("left another server of this registry"),
-            Self::Evicted { silent_s, lease_s, was_preserved } => {
+            Self::Evicted {
+                silent_s,
+                lease_s,
+                was_preserved,
+            } => {
                 write!(f, "evicted: silent for {silent_s} s, its lease is {lease_s} s")?;
-                if *was_preserved { f.write_str(", preserved for a while") } else { Ok(()) }
+                if *was_preserved {
+                    f.write_str(", preserved for a while")
+                } else {
+                    Ok(())
+                }
             }
         }
     }
@@ -104,7 +115,11 @@ impl fmt::Display for Event {
 
 fn entry(lease: &Lease, event: Event, actor: Option<&Actor>, at: DateTime<Utc>) -> Entry {
     let instance = &lease.instance;
-    let port = if instance.port.enabled { instance.port } else { instance.secure_port };
+    let port = if instance.port.enabled {
+        instance.port
+    } else {
+        instance.secure_port
+    };
     Entry {
         at,
         app: instance.app.to_string(),
@@ -130,7 +145,9 @@ struct Minute {
 
 impl Default for Minute {
     fn default() -> Self {
-        Self { slots: [(i64::MIN, 0); 60] }
+        Self {
+            slots: [(i64::MIN, 0); 60],
+        }
     }
 }
 
@@ -145,7 +162,10 @@ impl Minute {
     }
 
     fn sum(&self, second: i64) -> u64 {
-        let recent = self.slots.iter().filter(|(at, _)| (second - 60..=second).contains(at));
+        let recent = self
+            .slots
+            .iter()
+            .filter(|(at, _)| (second - 60..=second).contains(at));
         recent.map(|(_, count)| count).sum()
     }
 }

@@ -49,6 +49,9 @@ impl Preservation {
 impl Census {
     /// Both together.
     pub fn plus(self, other: Self) -> Self {
-        Self { all: self.all + other.all, silent: self.silent + other.silent }
+        Self {
+            all: self.all + other.all,
+            silent: self.silent + other.silent,
+        }
     }
 }

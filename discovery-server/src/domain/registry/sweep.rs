@@ -25,7 +25,11 @@ impl Registry {
     pub fn sweep(&mut self, now: DateTime<Utc>) -> Vec<Gone> {
         self.forgive_lost_time(now);
         self.changes.forget(now);
-        let fleet = self.apps.values().map(|instances| census(instances, now)).fold(Census::default(), Census::plus);
+        let fleet = self
+            .apps
+            .values()
+            .map(|instances| census(instances, now))
+            .fold(Census::default(), Census::plus);
         let protects_all = self.preservation.protects_registry(fleet);
         let mut gone = Vec::new();
         for (app, instances) in &mut self.apps {
@@ -34,12 +38,16 @@ impl Registry {
                 if protects && now - lease.ends_at() < self.preservation.longest {
                     lease.is_preserved = true;
                 } else {
-                    gone.push(Gone { app: app.clone(), id: id.clone(), event: eviction(lease, now) });
+                    gone.push(Gone {
+                        app: app.clone(),
+                        id: id.clone(),
+                        event: eviction(lease, now),
+                    });
                 }
             }
         }
         for Gone { app, id, event } in &gone {
-            self.remove(app, id, *event, None, now);
+            self.remove((app, id), *event, None, now);
         }
         gone
     }
@@ -47,7 +55,10 @@ impl Registry {
     /// Applications that keep silent instances at the moment.
     pub fn preserving(&self) -> impl Iterator<Item = &AppName> {
         let keeps = |instances: &Instances| instances.values().any(|lease| lease.is_preserved);
-        self.apps.iter().filter(move |(_, instances)| keeps(instances)).map(|(app, _)| app)
+        self.apps
+            .iter()
+            .filter(move |(_, instances)| keeps(instances))
+            .map(|(app, _)| app)
     }
 
     /// A process that was stopped, or a clock that was set, made everybody look silent, or young, alike.
@@ -64,7 +75,10 @@ impl Registry {
 
 fn census(instances: &Instances, now: DateTime<Utc>) -> Census {
     let silent = instances.values().filter(|lease| lease.is_silent(now)).count();
-    Census { all: instances.len(), silent }
+    Census {
+        all: instances.len(),
+        silent,
+    }
 }
 
 fn eviction(lease: &Lease, now: DateTime<Utc>) -> Event {

@@ -7,8 +7,13 @@ use chrono::TimeDelta;
 use super::*;
 use crate::domain::actor::Power;
 use crate::domain::instance::{DataCenter, Links, Port, Terms};
+use crate::domain::lease::Action;
 
-const CAPS: Caps = Caps { instances: 100, instances_per_app: 50, apps: 20 };
+const CAPS: Caps = Caps {
+    instances: 100,
+    instances_per_app: 50,
+    apps: 20,
+};
 
 const RULE: Preservation = Preservation {
     enabled: true,
@@ -32,7 +37,11 @@ fn actor(name: &str) -> Actor {
         "discovery-server" => Power::Replication,
         _ => Power::OwnApplication,
     };
-    Actor { name: name.into(), power, from: None }
+    Actor {
+        name: name.into(),
+        power,
+        from: None,
+    }
 }
 
 /// A lease of 15 s, renewed every 5 s.
@@ -45,13 +54,25 @@ fn instance(app: &str, id: &str) -> Instance {
         ip_addr: "10.0.0.1".parse().unwrap(),
         sid: None,
         status: Status::Up,
-        port: Port { number: 80, enabled: true },
-        secure_port: Port { number: 443, enabled: false },
+        port: Port {
+            number: 80,
+            enabled: true,
+        },
+        secure_port: Port {
+            number: 443,
+            enabled: false,
+        },
         country_id: 1,
         data_center: DataCenter::MyOwn,
-        terms: Terms { renewal_interval_s: 5, duration_s: 15 },
+        terms: Terms {
+            renewal_interval_s: 5,
+            duration_s: 15,
+        },
         metadata: BTreeMap::new(),
-        links: Links { vip_address: Some("one,two".to_owned()), ..Links::default() },
+        links: Links {
+            vip_address: Some("one,two".to_owned()),
+            ..Links::default()
+        },
         is_coordinating: false,
         last_dirty: 100,
     }
@@ -62,7 +83,9 @@ fn key(app: &str, id: &str) -> (AppName, InstanceId) {
 }
 
 fn add(registry: &mut Registry, app: &str, id: &str, seconds: i64) {
-    registry.register(instance(app, id), &actor(app), at(seconds)).unwrap();
+    registry
+        .register(instance(app, id), &actor(app), at(seconds))
+        .unwrap();
 }
 
 fn renew(registry: &mut Registry, app: &str, id: &str, seconds: i64) -> Result<(), Refusal> {
@@ -71,11 +94,18 @@ fn renew(registry: &mut Registry, app: &str, id: &str, seconds: i64) -> Result<(
 }
 
 fn ids(registry: &Registry) -> Vec<&str> {
-    registry.leases().map(|lease| lease.instance.id.as_str()).collect()
+    registry
+        .leases()
+        .map(|lease| lease.instance.id.as_str())
+        .collect()
 }
 
 fn deltas(registry: &Registry) -> Vec<(Action, &str)> {
-    registry.changes().iter().map(|shown| (shown.action, shown.instance.id.as_str())).collect()
+    registry
+        .changes()
+        .iter()
+        .map(|shown| (shown.action, shown.instance.id.as_str()))
+        .collect()
 }
 
 #[test]
@@ -86,14 +116,35 @@ fn each_visible_change_moves_the_version_and_enters_the_delta() {
     renew(&mut registry, "a", "1", 1).unwrap();
     assert_eq!(registry.version(), 2, "a renewal is nothing to tell");
     let again = registry.register(instance("a", "1"), &actor("a"), at(2)).unwrap();
-    assert_eq!((again, registry.version()), (Registered::Known, 2), "nor is the same registration");
-    let changed = Instance { last_dirty: 101, status: Status::Down, ..instance("a", "1") };
-    assert_eq!(registry.register(changed, &actor("a"), at(3)).unwrap(), Registered::Changed);
+    assert_eq!(
+        (again, registry.version()),
+        (Registered::Known, 2),
+        "nor is the same registration"
+    );
+    let changed = Instance {
+        last_dirty: 101,
+        status: Status::Down,
+        ..instance("a", "1")
+    };
+    assert_eq!(
+        registry.register(changed, &actor("a"), at(3)).unwrap(),
+        Registered::Changed
+    );
     let (app, id) = key("a", "1");
-    registry.cancel(&app, &id, &actor("a"), at(4)).unwrap();
+    registry.cancel((&app, &id), &actor("a"), at(4)).unwrap();
     assert_eq!((registry.version(), registry.size()), (4, 0));
-    assert_eq!(deltas(&registry), [(Action::Added, "1"), (Action::Modified, "1"), (Action::Deleted, "1")]);
-    assert!(registry.apps().is_empty(), "an application without instances is none");
+    assert_eq!(
+        deltas(&registry),
+        [
+            (Action::Added, "1"),
+            (Action::Modified, "1"),
+            (Action::Deleted, "1")
+        ]
+    );
+    assert!(
+        registry.apps().is_empty(),
+        "an application without instances is none"
+    );
 }
 
 #[test]
@@ -105,10 +156,17 @@ fn the_delta_forgets_after_three_minutes() {
         renew(&mut registry, "a", "1", second).unwrap();
         registry.sweep(at(second));
     }
-    assert_eq!((deltas(&registry).len(), registry.changes().revision()), (1, before));
+    assert_eq!(
+        (deltas(&registry).len(), registry.changes().revision()),
+        (1, before)
+    );
     registry.sweep(at(181));
     assert_eq!(deltas(&registry).len(), 0);
-    assert_ne!(registry.changes().revision(), before, "whoever keeps a copy has to notice");
+    assert_ne!(
+        registry.changes().revision(),
+        before,
+        "whoever keeps a copy has to notice"
+    );
 }
 
 #[test]
@@ -119,7 +177,10 @@ fn a_renewal_of_the_unknown_or_of_a_newer_self_asks_for_registration() {
     let (app, id) = key("a", "1");
     let newer = registry.renew((&app, &id), Some(101), &actor("a"), at(1));
     assert!(matches!(newer, Err(Refusal::Unknown)));
-    assert!(registry.renew((&app, &id), Some(99), &actor("a"), at(1)).is_ok(), "an old clock is forgiven");
+    assert!(
+        registry.renew((&app, &id), Some(99), &actor("a"), at(1)).is_ok(),
+        "an old clock is forgiven"
+    );
     assert!(matches!(
         registry.renew((&app, &id), Some(99), &actor("discovery-server"), at(1)),
         Err(Refusal::Outdated(ours)) if ours.instance.last_dirty == 100
@@ -130,17 +191,34 @@ fn a_renewal_of_the_unknown_or_of_a_newer_self_asks_for_registration() {
 fn a_peer_does_not_bring_back_an_older_registration_but_the_instance_itself_may() {
     let mut registry = registry();
     add(&mut registry, "a", "1", 0);
-    let older = Instance { last_dirty: 99, ..instance("a", "1") };
+    let older = Instance {
+        last_dirty: 99,
+        ..instance("a", "1")
+    };
     let refused = registry.register(older.clone(), &actor("discovery-server"), at(1));
     assert!(matches!(refused, Err(Refusal::Outdated(_))));
-    assert_eq!(registry.register(older, &actor("a"), at(1)).unwrap(), Registered::Changed);
+    assert_eq!(
+        registry.register(older, &actor("a"), at(1)).unwrap(),
+        Registered::Changed
+    );
 }
 
 #[test]
 fn caps_hold_and_those_inside_stay_served() {
-    let mut registry = Registry::new(Caps { instances: 3, instances_per_app: 2, apps: 2 }, RULE, 1);
+    let mut registry = Registry::new(
+        Caps {
+            instances: 3,
+            instances_per_app: 2,
+            apps: 2,
+        },
+        RULE,
+        1,
+    );
     let refusal = |registry: &mut Registry, app, id| {
-        registry.register(instance(app, id), &actor(app), at(0)).unwrap_err().to_string()
+        registry
+            .register(instance(app, id), &actor(app), at(0))
+            .unwrap_err()
+            .to_string()
     };
     add(&mut registry, "a", "a1", 0);
     add(&mut registry, "a", "a2", 0);
@@ -159,15 +237,26 @@ fn the_journal_tells_who_left_and_why() {
     for id in ["left", "removed", "elsewhere", "silent"] {
         add(&mut registry, "a", id, 0);
     }
-    for (id, by) in [("left", "a"), ("removed", "admin"), ("elsewhere", "discovery-server")] {
+    for (id, by) in [
+        ("left", "a"),
+        ("removed", "admin"),
+        ("elsewhere", "discovery-server"),
+    ] {
         let (app, id) = key("a", id);
-        registry.cancel(&app, &id, &actor(by), at(1)).unwrap();
+        registry.cancel((&app, &id), &actor(by), at(1)).unwrap();
     }
     for second in 1..=16 {
         registry.sweep(at(second));
     }
-    let told: Vec<_> = registry.journal().departures().map(|entry| (entry.id.as_str(), entry.event.to_string())).collect();
-    assert_eq!(told[0], ("silent", "evicted: silent for 15 s, its lease is 15 s".to_owned()));
+    let told: Vec<_> = registry
+        .journal()
+        .departures()
+        .map(|entry| (entry.id.as_str(), entry.event.to_string()))
+        .collect();
+    assert_eq!(
+        told[0],
+        ("silent", "evicted: silent for 15 s, its lease is 15 s".to_owned())
+    );
     assert_eq!(told[1].1, "left another server of this registry");
     assert_eq!(told[2].1, "was removed");
     assert_eq!(told[3].1, "left by itself");

@@ -27,7 +27,14 @@ fn a_lease_ends_after_its_own_duration_and_not_twice_that() {
     pass(&mut registry, 6..=19, &[]);
     assert_eq!(registry.size(), 1);
     let gone = registry.sweep(at(20));
-    assert_eq!(gone[0].event, Event::Evicted { silent_s: 15, lease_s: 15, was_preserved: false });
+    assert_eq!(
+        gone[0].event,
+        Event::Evicted {
+            silent_s: 15,
+            lease_s: 15,
+            was_preserved: false
+        }
+    );
     assert_eq!(registry.size(), 0);
     assert_eq!(deltas(&registry).last().unwrap(), &(Action::Deleted, "1"));
 }
@@ -58,12 +65,29 @@ fn an_application_that_falls_silent_at_once_is_kept_for_a_while_and_then_let_go(
     fill(&mut registry, "a", 10);
     add(&mut registry, "b", "b-0", 0);
     pass(&mut registry, 5..=100, &[("a", "a-0")]);
-    assert_eq!(registry.size(), 10, "nine of ten are kept, the lonely one of the other application is not");
-    assert_eq!(registry.preserving().map(AppName::as_str).collect::<Vec<_>>(), ["A"]);
+    assert_eq!(
+        registry.size(),
+        10,
+        "nine of ten are kept, the lonely one of the other application is not"
+    );
+    assert_eq!(
+        registry.preserving().map(AppName::as_str).collect::<Vec<_>>(),
+        ["A"]
+    );
     pass(&mut registry, 101..=319, &[("a", "a-0")]);
-    assert_eq!(ids(&registry), ["a-0"], "dead for longer than any network is broken");
+    assert_eq!(
+        ids(&registry),
+        ["a-0"],
+        "dead for longer than any network is broken"
+    );
     let last = registry.journal().departures().next().unwrap();
-    assert!(matches!(last.event, Event::Evicted { was_preserved: true, .. }));
+    assert!(matches!(
+        last.event,
+        Event::Evicted {
+            was_preserved: true,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -92,7 +116,14 @@ fn a_large_registry_is_kept_when_it_falls_silent_as_a_whole() {
 
 #[test]
 fn the_rule_can_be_switched_off() {
-    let mut registry = Registry::new(CAPS, Preservation { enabled: false, ..RULE }, 1);
+    let mut registry = Registry::new(
+        CAPS,
+        Preservation {
+            enabled: false,
+            ..RULE
+        },
+        1,
+    );
     fill(&mut registry, "a", 10);
     pass(&mut registry, 5..=20, &[("a", "a-0")]);
     assert_eq!(registry.size(), 1);
@@ -103,7 +134,10 @@ fn a_process_that_was_stopped_blames_nobody_but_itself() {
     let mut registry = registry();
     add(&mut registry, "a", "1", 0);
     pass(&mut registry, 0..=10, &[("a", "1")]);
-    assert!(registry.sweep(at(1000)).is_empty(), "nobody could renew while this process did not run");
+    assert!(
+        registry.sweep(at(1000)).is_empty(),
+        "nobody could renew while this process did not run"
+    );
     pass(&mut registry, 1001..=1014, &[]);
     assert_eq!(registry.size(), 1);
     registry.sweep(at(1015));

@@ -1,0 +1,126 @@
+//! The pages for people.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::helpers::{As, Server, instance};
+
+async fn page(server: &Server, path: &str) -> String {
+    let answer = server.get(path).await;
+    assert_eq!(answer.status(), 200);
+    assert!(
+        answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/html")
+    );
+    assert!(
+        answer.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    answer.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_page_tells_what_is_well_what_is_not_and_who_left_and_why() {
+    let server = Server::start().await;
+    assert!(page(&server, "/").await.contains("Nobody has registered yet."));
+    let mut document = instance("USER-SERVICE", "first");
+    document["instance"]["statusPageUrl"] = json!("http://127.0.0.1:8081/actuator/info");
+    assert_eq!(
+        server
+            .post(As::User, "/eureka/apps/USER-SERVICE", &document)
+            .await
+            .status(),
+        204
+    );
+    let well = page(&server, "/").await;
+    for told in [
+        "All well: 1 of 1 instances up",
+        "USER-SERVICE",
+        "first",
+        "heard 0 s ago of 15 s",
+        "href=\"http://127.0.0.1:8081/actuator/info\"",
+        "user-service",
+    ] {
+        assert!(well.contains(told), "{told} not in {well}");
+    }
+    server
+        .send(
+            As::Admin,
+            Method::PUT,
+            "/eureka/apps/USER-SERVICE/first/status?value=OUT_OF_SERVICE",
+        )
+        .await;
+    let bad = page(&server, "/").await;
+    assert!(bad.contains("1 application without a working instance") && bad.contains("by an operator"));
+    server
+        .send(As::Admin, Method::DELETE, "/eureka/apps/USER-SERVICE/first")
+        .await;
+    for path in ["/", "/lastn", "/eureka/lastn"] {
+        let gone = page(&server, path).await;
+        assert!(
+            gone.contains("was removed") && gone.contains("admin at 127.0.0.1"),
+            "{gone}"
+        );
+    }
+    assert!(page(&server, "/lastn").await.contains("registered as UP"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_eviction_is_told_with_its_reason() {
+    let server = Server::start().await;
+    let mut document = instance("USER-SERVICE", "first");
+    document["instance"]["leaseInfo"] = json!({"renewalIntervalInSecs": 1, "durationInSecs": 1});
+    assert_eq!(
+        server
+            .post(As::User, "/eureka/apps/USER-SERVICE", &document)
+            .await
+            .status(),
+        204
+    );
+    crate::helpers::eventually("the eviction is shown", || async {
+        page(&server, "/")
+            .await
+            .contains("evicted: silent for 1 s, its lease is 1 s")
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_registrants_say_is_text_and_nothing_else() {
+    let server = Server::start().await;
+    let mut document = instance("USER-SERVICE", "a");
+    document["instance"]["metadata"] = json!({"note": "<img src=x onerror=alert(1)>"});
+    document["instance"]["vipAddress"] = json!("<script>alert(1)</script>");
+    document["instance"]["statusPageUrl"] = json!("http://127.0.0.1:8081/?a='b'&c=<d>");
+    assert_eq!(
+        server
+            .post(As::User, "/eureka/apps/USER-SERVICE", &document)
+            .await
+            .status(),
+        400
+    );
+    document["instance"]["statusPageUrl"] = json!("http://127.0.0.1:8081/?a='b'&c=d");
+    assert_eq!(
+        server
+            .post(As::User, "/eureka/apps/USER-SERVICE", &document)
+            .await
+            .status(),
+        204
+    );
+    let shown = page(&server, "/").await;
+    assert!(!shown.contains("<script>alert") && !shown.contains("<img"));
+    assert!(
+        !shown.contains("'b'&c"),
+        "quotes and ampersands are escaped in attributes"
+    );
+    for asset in ["/dashboard.css", "/dashboard.js"] {
+        assert_eq!(server.get(asset).await.status(), 200);
+    }
+    server.stop().await;
+}

@@ -1,0 +1,177 @@
+//! A server of one's own for each test, and what clients send to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use common::config;
+use common::core::Core;
+use common::server::{self, Stop};
+use discovery_server::config::{DEFAULTS, RegistrySettings};
+use discovery_server::{NAME, build};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub enum As {
+    Nobody,
+    Admin,
+    User,
+    Notification,
+    Peer,
+}
+
+pub const CREDENTIALS: &str = "admin:admin-secret-0001,user-service:user-secret-00001,\
+    notification-service:notification-secret,discovery-server:discovery-secret";
+
+impl As {
+    pub fn credential(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Nobody => None,
+            Self::Admin => Some(("admin", "admin-secret-0001")),
+            Self::User => Some(("user-service", "user-secret-00001")),
+            Self::Notification => Some(("notification-service", "notification-secret")),
+            Self::Peer => Some(("discovery-server", "discovery-secret")),
+        }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    core: Core,
+    stop: Stop,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with("{}").await
+    }
+
+    /// With settings of its own, in YAML.
+    pub async fn with(settings: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, settings).await
+    }
+
+    pub async fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
+        let address = listener.local_addr().unwrap();
+        let own = format!(
+            "server: {{port: {}}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
+            address.port()
+        );
+        let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
+        let core = Core::start(&live).unwrap();
+        let router = build(&core, &live.current()).unwrap();
+        let app = server::finish(
+            router.merge(core.actuator.router()),
+            &core.settings.server,
+            core.clock.clone(),
+        );
+        let stop = Stop::new();
+        let serving = (core.settings.server.clone(), stop.clone());
+        core.background.spawn("server", |_| async move {
+            server::serve(listener, app, &serving.0, serving.1).await;
+        });
+        Self { address, core, stop }
+    }
+
+    /// Stop as a process stops: everybody is answered, everything is written.
+    pub async fn stop(self) {
+        self.stop.drain();
+        self.core.background.stop();
+        self.stop.drained(Duration::from_secs(5)).await;
+        self.core.background.ended().await;
+    }
+
+    pub fn url(&self, who: As) -> String {
+        let credential = who
+            .credential()
+            .map(|(name, secret)| format!("{name}:{secret}@"))
+            .unwrap_or_default();
+        format!("http://{credential}{}/eureka/", self.address)
+    }
+
+    pub fn request(&self, who: As, method: Method, path: &str) -> RequestBuilder {
+        let request = http().request(method, format!("http://{}{path}", self.address));
+        match who.credential() {
+            Some((name, secret)) => request.basic_auth(name, Some(secret)),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.request(As::Nobody, Method::GET, path).send().await.unwrap()
+    }
+
+    pub async fn json(&self, path: &str) -> Value {
+        let request = self
+            .request(As::Nobody, Method::GET, path)
+            .header("accept", "application/json");
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn send(&self, who: As, method: Method, path: &str) -> StatusCode {
+        self.request(who, method, path).send().await.unwrap().status()
+    }
+
+    pub async fn post(&self, who: As, path: &str, body: &Value) -> Response {
+        self.request(who, Method::POST, path)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn register(&self, who: As, app: &str, id: &str) {
+        let answer = self
+            .post(who, &format!("/eureka/apps/{app}"), &instance(app, id))
+            .await;
+        assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap());
+    }
+
+    /// `(id, status)` of every instance.
+    pub async fn listed(&self) -> Vec<(String, String)> {
+        let registry = self.json("/eureka/apps").await;
+        let apps = registry["applications"]["application"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let instances = apps
+            .into_iter()
+            .flat_map(|app| app["instance"].as_array().unwrap().clone());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        instances
+            .map(|found| (text(&found["instanceId"]), text(&found["status"])))
+            .collect()
+    }
+}
+
+pub fn http() -> Client {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests speak to the server as strangers do"
+    )]
+    Client::new()
+}
+
+/// What a client registers: an instance of `app` on this machine.
+pub fn instance(app: &str, id: &str) -> Value {
+    json!({"instance": {
+        "instanceId": id, "app": app, "hostName": "127.0.0.1", "ipAddr": "127.0.0.1", "status": "UP",
+        "port": {"$": 8081, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"},
+        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+        "leaseInfo": {"renewalIntervalInSecs": 5, "durationInSecs": 15},
+        "vipAddress": app, "lastDirtyTimestamp": "1000",
+    }})
+}
+
+/// Ask again until `condition` holds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
