@@ -1,0 +1,168 @@
+//! The typed settings; `config.default.yml` says what each is for.
+
+use chrono::TimeDelta;
+use common::auth::Role;
+use common::broker::AmqpSettings;
+use common::mysql::MySqlSettings;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::client::Networks;
+use crate::domain::throttle::Policy;
+
+/// The defaults, the weakest layer.
+pub const DEFAULTS: &str = include_str!("../config.default.yml");
+
+/// The user-service's own settings.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    pub mysql: MySqlSettings,
+    pub amqp: AmqpSettings,
+    pub master: MasterSettings,
+    pub service: ServiceSecrets,
+    pub admin: AdminSettings,
+    pub password: PasswordSettings,
+    pub password_reset: PasswordResetSettings,
+    pub token: TokenSettings,
+    pub session: SessionSettings,
+    pub signing_key: SigningKeySettings,
+    pub throttle: ThrottleSettings,
+    pub second_factor: SecondFactorSettings,
+    pub client: ClientSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct MasterSettings {
+    pub key: Option<SecretString>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServiceSecrets {
+    pub secrets: Option<SecretString>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct AdminSettings {
+    pub email: String,
+    pub password: Option<SecretString>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PasswordSettings {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+    pub hashes_at_once: usize,
+    pub queue: usize,
+    pub patience_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PasswordResetSettings {
+    pub life_min: i64,
+    pub per_hour: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct TokenSettings {
+    pub access_life_s: i64,
+    pub service_life_s: i64,
+    pub refresh_grace_s: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SessionSettings {
+    pub staff_idle_min: i64,
+    pub staff_life_min: i64,
+    pub patient_idle_min: i64,
+    pub patient_life_min: i64,
+    pub at_most: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SigningKeySettings {
+    pub max_age_days: i64,
+    pub lead_s: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ThrottleSettings {
+    pub account_failures: u32,
+    pub first_pause_s: i64,
+    pub longest_pause_s: i64,
+    pub forget_h: i64,
+    pub address_failures: u32,
+    pub address_refill_s: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SecondFactorSettings {
+    pub required_for_admin: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ClientSettings {
+    pub trusted_proxies: Networks,
+}
+
+impl common::config::Settings for Settings {
+    fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("token.access_life_s", self.token.access_life_s),
+            ("token.service_life_s", self.token.service_life_s),
+            ("session.staff_idle_min", self.session.staff_idle_min),
+            ("session.staff_life_min", self.session.staff_life_min),
+            ("session.patient_idle_min", self.session.patient_idle_min),
+            ("session.patient_life_min", self.session.patient_life_min),
+            ("session.at_most", self.session.at_most),
+            ("signing_key.max_age_days", self.signing_key.max_age_days),
+            ("password_reset.life_min", self.password_reset.life_min),
+            ("throttle.account_failures", self.throttle.account_failures.into()),
+            ("throttle.address_failures", self.throttle.address_failures.into()),
+            ("throttle.address_refill_s", self.throttle.address_refill_s),
+        ];
+        match positive.iter().find(|(_, value)| *value <= 0) {
+            Some((key, value)) => Err(format!("{key} is {value}, must be more than 0")),
+            None if self.password.memory_kib < 19_456 && !cfg!(debug_assertions) => {
+                Err("password.memory_kib must be at least 19456".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl SessionSettings {
+    /// How long a session of `role` lives unused, and altogether.
+    pub fn limits(&self, role: Role) -> (TimeDelta, TimeDelta) {
+        match role {
+            Role::Patient => (
+                TimeDelta::minutes(self.patient_idle_min),
+                TimeDelta::minutes(self.patient_life_min),
+            ),
+            Role::Admin | Role::Doctor => (
+                TimeDelta::minutes(self.staff_idle_min),
+                TimeDelta::minutes(self.staff_life_min),
+            ),
+        }
+    }
+}
+
+impl ThrottleSettings {
+    /// For one account.
+    pub fn account(&self) -> Policy {
+        Policy::Backoff {
+            limit: self.account_failures,
+            first: TimeDelta::seconds(self.first_pause_s),
+            longest: TimeDelta::seconds(self.longest_pause_s),
+            forget: TimeDelta::hours(self.forget_h),
+        }
+    }
+
+    /// For one network address.
+    pub fn address(&self) -> Policy {
+        Policy::Bucket {
+            burst: self.address_failures,
+            refill: TimeDelta::seconds(self.address_refill_s),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Password hashing: never on an async worker, never more at once than there are cores, never a long queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::PasswordSettings;
+use crate::domain::secrets::random;
+use crate::error::Error;
+
+/// Hashes and checks passwords with argon2id.
+#[derive(Clone)]
+pub struct Hasher(Arc<Inner>);
+
+struct Inner {
+    params: Params,
+    permits: Arc<Semaphore>,
+    queued: AtomicUsize,
+    queue: usize,
+    patience: Duration,
+    /// Of a password that nobody knows: checking against it takes as long as a real check.
+    dummy: String,
+}
+
+/// The right to use one core for hashing.
+pub struct Turn {
+    hasher: Hasher,
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// What checking a password told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// It is the password.
+    pub matches: bool,
+    /// The hash was made with weaker parameters than today's.
+    pub outdated: bool,
+}
+
+impl Hasher {
+    /// Hash as `settings` say.
+    pub fn new(settings: &PasswordSettings) -> anyhow::Result<Self> {
+        let params = Params::new(settings.memory_kib, settings.passes, settings.lanes, None)
+            .map_err(|error| anyhow::anyhow!("password.memory_kib, .passes or .lanes: {error}"))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = if settings.hashes_at_once == 0 {
+            cores
+        } else {
+            settings.hashes_at_once
+        };
+        let dummy = hash(&params, &random::<32>())?;
+        Ok(Self(Arc::new(Inner {
+            params,
+            permits: Arc::new(Semaphore::new(at_once)),
+            queued: AtomicUsize::new(0),
+            queue: settings.queue,
+            patience: Duration::from_millis(settings.patience_ms),
+            dummy,
+        })))
+    }
+
+    /// Wait for a core; [`Error::Busy`] when too many wait already or it takes too long.
+    pub async fn turn(&self) -> Result<Turn, Error> {
+        let inner = &self.0;
+        if inner.queued.fetch_add(1, Ordering::Relaxed) >= inner.queue {
+            inner.queued.fetch_sub(1, Ordering::Relaxed);
+            metrics::counter!("user.password.shed").increment(1);
+            return Err(Error::Busy);
+        }
+        let place = Place(inner);
+        let permit = tokio::time::timeout(inner.patience, inner.permits.clone().acquire_owned()).await;
+        drop(place);
+        if let Ok(Ok(permit)) = permit {
+            return Ok(Turn {
+                hasher: self.clone(),
+                permit: Arc::new(permit),
+            });
+        }
+        metrics::counter!("user.password.shed").increment(1);
+        Err(Error::Busy)
+    }
+}
+
+/// A place in the queue, given back also when the client goes away while waiting.
+struct Place<'a>(&'a Inner);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Turn {
+    /// Hash a new password.
+    pub async fn hash(&self, password: SecretString) -> Result<String, Error> {
+        let inner = self.hasher.clone();
+        self.run(move || hash(&inner.0.params, password.expose_secret().as_bytes()))
+            .await?
+            .map_err(Error::from)
+    }
+
+    /// Check `password` against a stored hash; without one against nobody's, which takes as long.
+    pub async fn verify(
+        &self,
+        password: Option<SecretString>,
+        stored: Option<String>,
+    ) -> Result<Verified, Error> {
+        let inner = self.hasher.clone();
+        self.run(move || {
+            let known = stored.is_some() && password.is_some();
+            let stored = stored.unwrap_or_else(|| inner.0.dummy.clone());
+            let password = password.unwrap_or_default();
+            let verified = verify(&inner.0.params, password.expose_secret().as_bytes(), &stored)?;
+            Ok(Verified {
+                matches: verified.matches && known,
+                ..verified
+            })
+        })
+        .await?
+    }
+
+    /// Run `work` on a blocking thread. The permit goes along, so that a client who hangs up frees no core early.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = self.permit.clone();
+        let job = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        job.await.map_err(|error| Error::Internal(error.into()))
+    }
+}
+
+fn argon2(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+}
+
+fn hash(params: &Params, password: &[u8]) -> anyhow::Result<String> {
+    let hash = argon2(params).hash_password_with_salt(password, &random::<16>());
+    Ok(hash
+        .map_err(|error| anyhow::anyhow!("a password could not be hashed: {error}"))?
+        .to_string())
+}
+
+fn verify(params: &Params, password: &[u8], stored: &str) -> Result<Verified, Error> {
+    let unreadable = |error| anyhow::anyhow!("a stored password hash cannot be read: {error}");
+    let hash = PasswordHash::new(stored).map_err(unreadable)?;
+    let made_with = Params::try_from(&hash).map_err(|error| anyhow::anyhow!("stored parameters: {error}"))?;
+    let outdated = made_with.m_cost() < params.m_cost() || made_with.t_cost() < params.t_cost();
+    let matches = argon2(params).verify_password(password, &hash).is_ok();
+    Ok(Verified { matches, outdated })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> PasswordSettings {
+        PasswordSettings {
+            memory_kib: 64,
+            passes: 1,
+            lanes: 1,
+            hashes_at_once: 1,
+            queue: 2,
+            patience_ms: 100,
+        }
+    }
+
+    async fn check(hasher: &Hasher, password: &str, stored: Option<&str>) -> Verified {
+        let turn = hasher.turn().await.unwrap();
+        turn.verify(Some(password.into()), stored.map(str::to_owned))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_fits_its_password_only() {
+        let hasher = Hasher::new(&settings()).unwrap();
+        let hash = hasher.turn().await.unwrap().hash("right".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        assert_eq!(
+            check(&hasher, "right", Some(&hash)).await,
+            Verified {
+                matches: true,
+                outdated: false
+            }
+        );
+        assert!(!check(&hasher, "wrong", Some(&hash)).await.matches);
+        assert!(
+            !check(&hasher, "right", None).await.matches,
+            "nobody's password fits nothing"
+        );
+        let long = format!("{}a", "x".repeat(100));
+        let hash = hasher
+            .turn()
+            .await
+            .unwrap()
+            .hash(long.clone().into())
+            .await
+            .unwrap();
+        assert!(
+            !check(&hasher, &long.replace('a', "b"), Some(&hash)).await.matches,
+            "nothing is cut off"
+        );
+    }
+
+    #[tokio::test]
+    async fn raised_parameters_make_old_hashes_outdated() {
+        let hash = Hasher::new(&settings())
+            .unwrap()
+            .turn()
+            .await
+            .unwrap()
+            .hash("right".into())
+            .await
+            .unwrap();
+        for raised in [
+            PasswordSettings {
+                memory_kib: 128,
+                ..settings()
+            },
+            PasswordSettings {
+                passes: 2,
+                ..settings()
+            },
+        ] {
+            let hasher = Hasher::new(&raised).unwrap();
+            assert_eq!(
+                check(&hasher, "right", Some(&hash)).await,
+                Verified {
+                    matches: true,
+                    outdated: true
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_and_a_long_wait_are_refused() {
+        let hasher = Hasher::new(&settings()).unwrap();
+        let held = hasher.turn().await.unwrap();
+        let (first, second) = (hasher.turn(), hasher.turn());
+        let third = async {
+            tokio::task::yield_now().await;
+            hasher.turn().await
+        };
+        let (first, second, third) = tokio::join!(first, second, third);
+        assert!(
+            [first.is_err(), second.is_err(), third.is_err()]
+                .iter()
+                .all(|refused| *refused)
+        );
+        drop(held);
+        assert!(hasher.turn().await.is_ok(), "places in the queue were given back");
+    }
+}

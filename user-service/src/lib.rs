@@ -1,0 +1,93 @@
+//! Accounts, sessions and tokens: who somebody is and what they may be called.
+
+pub mod accounts;
+pub mod change;
+pub mod client;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod hashing;
+pub mod housekeeping;
+pub mod keyring;
+pub mod login;
+pub mod passwords;
+pub mod revocation;
+pub mod routes;
+pub mod second_factor;
+pub mod sessions;
+pub mod standing;
+pub mod state;
+pub mod store;
+pub mod throttle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use common::actuator::Weight;
+use common::auth::{KeySet, Keys, Revocations};
+use common::broker::Broker;
+use common::config::Live;
+use common::core::Core;
+use common::mysql;
+use common::outbox::Outbox;
+use sqlx::migrate::Migrator;
+
+use config::Settings;
+pub use routes::openapi;
+pub use state::AppState;
+
+/// This service's name.
+pub const NAME: &str = "user-service";
+
+/// The schema.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// The service as configured: what runs, and the routes to serve.
+pub async fn build(live: &Arc<Live<Settings>>) -> anyhow::Result<(Core, Router)> {
+    let core = Core::start_issuer(live, Keys::fixed(&KeySet::default()), Revocations::local())?;
+    let settings = live.current();
+    let db = mysql::connect(&settings.mysql, &MIGRATOR).await?;
+    let broker = Broker::start(&settings.amqp, &core.background);
+    let outbox = Outbox::start(db.clone(), broker.clone(), &core.background);
+    let (pool, bus) = (db.clone(), broker.clone());
+    core.health.add("db", Weight::Needed, move || {
+        let pool = pool.clone();
+        async move { mysql::ping(&pool).await }
+    });
+    core.health
+        .add("rabbit", Weight::Shown, move || std::future::ready(bus.health()));
+    let state = AppState::new(core.clone(), settings, db, outbox)?;
+    let router = start(&state).await?;
+    Ok((core, router))
+}
+
+/// Make what must exist before the first request, start the loops, and give the routes.
+pub async fn start(state: &AppState) -> anyhow::Result<Router> {
+    let now = state.core.clock.now();
+    state
+        .keyring
+        .ensure(&state.db, now)
+        .await
+        .context("signing keys")?;
+    accounts::ensure_admin(state, &state.settings.admin).await?;
+    housekeeping::start(state);
+    Ok(routes::router(state.clone()))
+}
+
+/// Follow the audit's chain from its beginning and print whether it is whole.
+pub async fn verify_audit(settings: &Settings) -> anyhow::Result<()> {
+    let secrets = state::secrets(settings)?;
+    let db = mysql::pool(&settings.mysql)?;
+    let patience = Duration::from_secs(10);
+    let mut connection = tokio::time::timeout(patience, db.acquire())
+        .await
+        .context("the database is away")??;
+    let entries = housekeeping::verify_audit(&mut connection, &secrets.audit).await?;
+    #[expect(clippy::print_stdout, reason = "the answer of a command")]
+    {
+        println!("the audit is whole: {entries} entries");
+    }
+    Ok(())
+}

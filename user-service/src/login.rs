@@ -1,0 +1,153 @@
+//! Logging in: the same answer in the same time for whatever is wrong.
+
+use common::ids::UserId;
+use common::mysql;
+use secrecy::SecretString;
+
+use crate::change::Change;
+use crate::client::Client;
+use crate::domain::audit::Entry;
+use crate::domain::email::Email;
+use crate::domain::password;
+use crate::domain::user::{Credentials, Status};
+use crate::error::Error;
+use crate::second_factor::{self, Checked};
+use crate::sessions::{self, Tokens};
+use crate::state::AppState;
+use crate::store::users;
+use crate::throttle::Watch;
+
+/// What somebody claims to be.
+pub struct Attempt {
+    pub email: String,
+    pub password: SecretString,
+    pub code: Option<SecretString>,
+}
+
+/// What a successful login gives.
+pub struct LoggedIn {
+    pub user: Credentials,
+    pub tokens: Tokens,
+    /// When this login ended the setting up of a second factor.
+    pub recovery_codes: Vec<SecretString>,
+}
+
+/// Who attempts, at whose account.
+struct Visitor<'a> {
+    client: &'a Client,
+    watch: Watch,
+    user: Option<UserId>,
+}
+
+/// Log in.
+pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Result<LoggedIn, Error> {
+    let key = key_of(&attempt.email);
+    let user = users::credentials_by_email(&mut *state.db.acquire().await?, &key).await?;
+    let id = user.as_ref().map(|user| user.id);
+    let visitor = Visitor {
+        client,
+        watch: Watch::of(state, id, &key, client).await?,
+        user: id,
+    };
+    visitor.watch.check(state).await?;
+    let turn = state.hasher.turn().await?;
+    // Again, now that it is our turn: no more guesses are looked at than there are cores.
+    visitor.watch.check(state).await?;
+    let typed = password::normalized(&attempt.password);
+    let stored = user.as_ref().map(|user| user.password_hash.clone());
+    let verified = turn.verify(typed.clone(), stored).await?;
+    let Some(user) = user.filter(|user| verified.matches && user.status == Status::Active) else {
+        return Err(visitor
+            .refused(state, "wrong credentials", Error::WrongCredentials)
+            .await);
+    };
+    let stronger = match typed {
+        Some(typed) if verified.outdated => Some(turn.hash(typed).await?),
+        _ => None,
+    };
+    // A code that comes along may be a guess: those, too, are looked at one per core.
+    let turn = Some(turn).filter(|_| attempt.code.is_some());
+    let entered = enter(state, user, &attempt, &visitor, stronger).await;
+    let result = match entered {
+        Err(Error::WrongCode) => Err(visitor.refused(state, "wrong code", Error::WrongCode).await),
+        other => other,
+    };
+    drop(turn);
+    result
+}
+
+/// What is no address belongs to nobody; its failures are counted all the same.
+fn key_of(email: &str) -> String {
+    match Email::parse(email) {
+        Ok(email) => email.key().to_owned(),
+        Err(_) => email.chars().take(254).collect(),
+    }
+}
+
+/// The password was right: check the second factor and begin a session.
+async fn enter(
+    state: &AppState,
+    user: Credentials,
+    attempt: &Attempt,
+    visitor: &Visitor<'_>,
+    stronger: Option<String>,
+) -> Result<LoggedIn, Error> {
+    let mut change = Change::begin(state).await?;
+    let current = users::lock(change.db(), user.id)
+        .await?
+        .ok_or(Error::WrongCredentials)?;
+    // The account may have changed while the password was being checked.
+    if current.status != Status::Active || current.password_hash != user.password_hash {
+        return Err(Error::WrongCredentials);
+    }
+    let recovery_codes =
+        match second_factor::check(state, &mut change, &current, attempt.code.as_ref()).await? {
+            Checked::Passed => Vec::new(),
+            Checked::Enrolled(codes) => codes,
+            Checked::Missing => return Err(Error::SecondFactorRequired),
+            Checked::Wrong => return Err(Error::WrongCode),
+            Checked::MustEnrol { secret, otpauth_url } => {
+                change.commit().await?;
+                return Err(Error::EnrolmentRequired { secret, otpauth_url });
+            }
+        };
+    visitor.watch.succeeded(&mut change).await?;
+    if let Some(stronger) = stronger {
+        users::rehash(change.db(), current.id, &current.password_hash, &stronger).await?;
+    }
+    let tokens = sessions::begin(state, &mut change, &current, visitor.client).await?;
+    change.note(
+        Entry::done("login")
+            .by(current.id)
+            .about(current.id)
+            .from(visitor.client.network()),
+    );
+    change.commit().await?;
+    Ok(LoggedIn {
+        user: current,
+        tokens,
+        recovery_codes,
+    })
+}
+
+impl Visitor<'_> {
+    /// Count and remember the failure; what to answer.
+    async fn refused(&self, state: &AppState, reason: &'static str, answer: Error) -> Error {
+        let count = || async {
+            let mut change = Change::begin(state).await?;
+            let paused = self.watch.failed(state, &mut change).await?;
+            let mut entry = Entry::refused("login", reason)
+                .from(self.client.network())
+                .with("paused", paused);
+            entry.user = self.user;
+            change.note(entry);
+            change.commit().await
+        };
+        metrics::counter!("user.login.refused").increment(1);
+        // A failure that could not be counted must not be one more free guess.
+        mysql::retry(Error::is_retryable, count)
+            .await
+            .err()
+            .unwrap_or(answer)
+    }
+}

@@ -1,0 +1,190 @@
+//! Setting up a second factor and taking it away.
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use common::auth::{Caller, Role};
+use common::extract::Json;
+use common::problem::{Problem, ProblemDocument};
+use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::change::Change;
+use crate::client::Client;
+use crate::domain::audit::Entry;
+use crate::domain::user::Credentials;
+use crate::error::Error;
+use crate::passwords::confirm_own;
+use crate::second_factor;
+use crate::sessions::{self, Reason};
+use crate::state::AppState;
+use crate::store::{second_factors, users};
+use crate::throttle::Watch;
+
+/// The caller's password, once more.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Begin {
+    #[schema(value_type = String)]
+    current_password: SecretString,
+}
+
+/// The first code of the new authenticator.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    #[schema(value_type = String)]
+    code: SecretString,
+}
+
+/// The caller's password, once more, and a code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Remove {
+    #[schema(value_type = String)]
+    current_password: SecretString,
+    #[schema(value_type = String)]
+    code: SecretString,
+}
+
+/// What to put into an authenticator app.
+#[derive(Serialize, ToSchema)]
+pub struct Enrolment {
+    /// Base 32.
+    secret: String,
+    /// The same, to be shown as a QR code.
+    otpauth_url: String,
+}
+
+/// Codes for the day the authenticator is lost; shown this one time.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryCodes {
+    recovery_codes: Vec<String>,
+}
+
+/// Begin to set up an authenticator app.
+#[utoipa::path(post, path = "/users/me/second-factor", tag = "accounts", request_body = Begin,
+    responses((status = 201, body = Enrolment), (status = 409, body = ProblemDocument)), security(("bearer" = [])))]
+pub async fn begin(
+    State(state): State<AppState>,
+    caller: Caller,
+    client: Client,
+    Json(body): Json<Begin>,
+) -> Result<impl IntoResponse, Error> {
+    let (user, turn) = confirm_own(
+        &state,
+        &caller,
+        ("/current_password", &body.current_password),
+        &client,
+    )
+    .await?;
+    drop(turn);
+    let mut change = Change::begin(&state).await?;
+    users::lock(change.db(), user.id).await?.ok_or(Error::NotFound)?;
+    let stored = second_factors::find(change.db(), user.id).await?;
+    if stored.is_some_and(|stored| stored.confirmed_at.is_some()) {
+        return Err(Problem::conflict("second-factor-exists", "A second factor is set up").into());
+    }
+    let app = second_factor::begin(&state, &mut change, &user).await?;
+    change.commit().await?;
+    let otpauth_url = app.url().map_err(anyhow::Error::from)?;
+    Ok((
+        StatusCode::CREATED,
+        Json(Enrolment {
+            secret: app.secret_text(),
+            otpauth_url,
+        }),
+    ))
+}
+
+/// End the setting up: from the next login on a code is needed. Every other session ends.
+#[utoipa::path(post, path = "/users/me/second-factor/confirmation", tag = "accounts", request_body = Confirm,
+    responses((status = 200, body = RecoveryCodes), (status = 422, body = ProblemDocument)), security(("bearer" = [])))]
+pub async fn confirm(
+    State(state): State<AppState>,
+    caller: Caller,
+    client: Client,
+    Json(body): Json<Confirm>,
+) -> Result<Json<RecoveryCodes>, Error> {
+    let mut change = Change::begin(&state).await?;
+    let user = users::lock(change.db(), caller.id)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let Some(codes) = second_factor::finish(&state, &mut change, &user, &body.code).await? else {
+        return Err(Error::invalid("/code", "is not the code that the app shows now"));
+    };
+    changed(change, (&caller, &client), "second_factor.enrolled").await?;
+    let recovery_codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
+    Ok(Json(RecoveryCodes { recovery_codes }))
+}
+
+/// Take the second factor away. Every other session ends.
+#[utoipa::path(post, path = "/users/me/second-factor/removal", tag = "accounts", request_body = Remove,
+    responses((status = 204), (status = 409, body = ProblemDocument)), security(("bearer" = [])))]
+pub async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    client: Client,
+    Json(body): Json<Remove>,
+) -> Result<StatusCode, Error> {
+    if caller.role == Role::Admin && state.settings.second_factor.required_for_admin {
+        return Err(Problem::conflict(
+            "second-factor-required",
+            "Administrators keep their second factor",
+        )
+        .into());
+    }
+    let (user, _turn) = confirm_own(
+        &state,
+        &caller,
+        ("/current_password", &body.current_password),
+        &client,
+    )
+    .await?;
+    let mut change = Change::begin(&state).await?;
+    users::lock(change.db(), user.id).await?.ok_or(Error::NotFound)?;
+    let stored = second_factors::find(change.db(), user.id)
+        .await?
+        .ok_or(Error::NotFound)?;
+    if !second_factor::accept(&state, &mut change, &user, &stored, &body.code).await? {
+        drop(change);
+        return Err(wrong_code(&state, &user, &client).await);
+    }
+    second_factors::remove(change.db(), user.id).await?;
+    changed(change, (&caller, &client), "second_factor.removed").await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Count a wrong code like a wrong password.
+async fn wrong_code(state: &AppState, user: &Credentials, client: &Client) -> Error {
+    let count = async {
+        let watch = Watch::of(state, Some(user.id), "", client).await?;
+        let mut change = Change::begin(state).await?;
+        watch.failed(state, &mut change).await?;
+        let entry = Entry::refused("second_factor.removed", "wrong code");
+        change.note(entry.by(user.id).about(user.id).from(client.network()));
+        change.commit().await
+    };
+    count
+        .await
+        .err()
+        .unwrap_or_else(|| Error::invalid("/code", "is wrong or was used"))
+}
+
+async fn changed(
+    mut change: Change,
+    (caller, client): (&Caller, &Client),
+    action: &'static str,
+) -> Result<(), Error> {
+    sessions::end_all(
+        &mut change,
+        caller.id,
+        Some(caller.session),
+        Reason::SecondFactorChanged,
+    )
+    .await?;
+    let entry = Entry::done(action).by(caller.id).about(caller.id);
+    change.note(entry.in_session(caller.session).from(client.network()));
+    change.commit().await
+}

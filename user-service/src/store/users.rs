@@ -1,0 +1,345 @@
+//! Table `users`.
+
+use chrono::{DateTime, Utc};
+use common::auth::Role;
+use common::clients::users::{Preferences, Verification};
+use common::ids::UserId;
+use sqlx::MySqlConnection;
+
+use super::unreadable;
+use crate::domain::user::{
+    Account, Credentials, NewAccount, Profile, Status, verification_from, verification_str,
+};
+
+/// Which accounts a list shows.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub role: Option<Role>,
+    pub status: Option<Status>,
+    pub verification: Option<Verification>,
+    /// Part of name or e-mail address.
+    pub text: Option<String>,
+}
+
+/// What a user may change of their own account.
+#[derive(Debug)]
+pub struct Changes {
+    pub name: String,
+    pub phone: Option<String>,
+    pub time_zone: String,
+    pub preferences: Preferences,
+}
+
+pub(super) struct Row {
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub role: String,
+    pub status: String,
+    pub phone: Option<String>,
+    pub time_zone: String,
+    pub preferences: String,
+    pub created_at: DateTime<Utc>,
+    pub specialization: Option<String>,
+    pub license_number: Option<String>,
+    pub verification: Option<String>,
+    pub availability: Option<String>,
+}
+
+struct CredentialsRow {
+    id: UserId,
+    name: String,
+    email: String,
+    role: String,
+    status: String,
+    password_hash: String,
+}
+
+/// The account, if it exists.
+pub async fn find(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Account>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select u.id as "id: _", u.email, u.name, u.role, u.status, u.phone, u.time_zone, u.preferences,
+            u.created_at as "created_at: _", d.specialization as "specialization?", d.license_number,
+            d.verification as "verification?", d.availability as "availability?"
+        from users u left join doctors d on d.user_id = u.id where u.id = ?"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Account::try_from).transpose()
+}
+
+/// A page of accounts in order of their making, after `after`.
+pub async fn list(
+    connection: &mut MySqlConnection,
+    filter: &Filter,
+    after: Option<UserId>,
+    limit: u32,
+) -> sqlx::Result<Vec<Account>> {
+    let after = after.unwrap_or(UserId::from(uuid::Uuid::nil()));
+    let (role, status) = (filter.role.map(Role::as_str), filter.status.map(Status::as_str));
+    let verification = filter.verification.map(verification_str);
+    let text = filter.text.as_deref().map(contains);
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select u.id as "id: _", u.email, u.name, u.role, u.status, u.phone, u.time_zone, u.preferences,
+            u.created_at as "created_at: _", d.specialization as "specialization?", d.license_number,
+            d.verification as "verification?", d.availability as "availability?"
+        from users u left join doctors d on d.user_id = u.id
+        where u.id > ? and (? is null or u.role = ?) and (? is null or u.status = ?)
+            and (? is null or (d.verification = ? and u.role = 'DOCTOR'))
+            and (? is null or u.name like ? escape '!' or u.email_key like ? escape '!')
+        order by u.id limit ?"#,
+        after,
+        role,
+        role,
+        status,
+        status,
+        verification,
+        verification,
+        text,
+        text,
+        text,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Account::try_from).collect()
+}
+
+/// The accounts of `ids` that exist.
+pub async fn find_many(connection: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<Account>> {
+    let mut accounts = Vec::with_capacity(ids.len());
+    // By primary key over one connection: a prepared statement each, without a statement per number of ids.
+    for id in ids {
+        accounts.extend(find(connection, *id).await?);
+    }
+    Ok(accounts)
+}
+
+/// What the login needs, by canonical e-mail address.
+pub async fn credentials_by_email(
+    connection: &mut MySqlConnection,
+    key: &str,
+) -> sqlx::Result<Option<Credentials>> {
+    let row = sqlx::query_as!(
+        CredentialsRow,
+        r#"select id as "id: _", name, email, role, status, password_hash from users where email_key = ?"#,
+        key
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Credentials::try_from).transpose()
+}
+
+/// What the login needs, by id.
+pub async fn credentials(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Credentials>> {
+    let row = sqlx::query_as!(
+        CredentialsRow,
+        r#"select id as "id: _", name, email, role, status, password_hash from users where id = ?"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Credentials::try_from).transpose()
+}
+
+/// The same, keeping others from changing the account until the transaction ends.
+pub async fn lock(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Credentials>> {
+    let row = sqlx::query_as!(
+        CredentialsRow,
+        r#"select id as "id: _", name, email, role, status, password_hash from users where id = ? for update"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Credentials::try_from).transpose()
+}
+
+/// Make an account. The key `users_email` is violated when the address is taken.
+pub async fn insert(
+    connection: &mut MySqlConnection,
+    account: &NewAccount,
+    password_hash: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let preferences =
+        serde_json::to_string(&Preferences::default()).map_err(|e| sqlx::Error::Encode(e.into()))?;
+    sqlx::query!(
+        "insert into users (id, email, email_key, name, role, status, phone, time_zone, password_hash,
+            password_changed_at, preferences, created_at, updated_at)
+        values (?, ?, ?, ?, ?, 'ACTIVE', ?, ?, ?, ?, ?, ?, ?)",
+        account.id,
+        account.email.shown(),
+        account.email.key(),
+        account.name,
+        account.role.as_str(),
+        account.phone,
+        account.time_zone,
+        password_hash,
+        now,
+        preferences,
+        now,
+        now
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Write what a user changed.
+pub async fn update(
+    connection: &mut MySqlConnection,
+    id: UserId,
+    changes: &Changes,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let preferences =
+        serde_json::to_string(&changes.preferences).map_err(|e| sqlx::Error::Encode(e.into()))?;
+    sqlx::query!(
+        "update users set name = ?, phone = ?, time_zone = ?, preferences = ?, updated_at = ? where id = ?",
+        changes.name,
+        changes.phone,
+        changes.time_zone,
+        preferences,
+        now,
+        id
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Set role and status.
+pub async fn set_standing(
+    connection: &mut MySqlConnection,
+    id: UserId,
+    (role, status): (Role, Status),
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set role = ?, status = ?, updated_at = ? where id = ?",
+        role.as_str(),
+        status.as_str(),
+        now,
+        id
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Set a new password.
+pub async fn set_password(
+    connection: &mut MySqlConnection,
+    id: UserId,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set password_hash = ?, password_changed_at = ?, updated_at = ? where id = ?",
+        hash,
+        now,
+        now,
+        id
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Put a stronger hash of the same password in place of `old`, unless the password changed meanwhile.
+pub async fn rehash(connection: &mut MySqlConnection, id: UserId, old: &str, new: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set password_hash = ? where id = ? and password_hash = ?",
+        new,
+        id,
+        old
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Active administrators. Decide on it only behind the guard `Admins`.
+pub async fn count_active_admins(connection: &mut MySqlConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!("select count(*) from users where role = 'ADMIN' and status = 'ACTIVE'")
+        .fetch_one(connection)
+        .await
+}
+
+/// Administrators of any status.
+pub async fn count_admins(connection: &mut MySqlConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!("select count(*) from users where role = 'ADMIN'")
+        .fetch_one(connection)
+        .await
+}
+
+/// A pattern for `like … escape '!'` that finds `text` anywhere.
+pub(super) fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if "!%_".contains(c) {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+impl TryFrom<Row> for Account {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> sqlx::Result<Self> {
+        let doctor = match (row.specialization, row.verification, row.availability) {
+            (Some(specialization), Some(verification), Some(availability)) => Some(Profile {
+                specialization,
+                license_number: row.license_number,
+                verification: verification_from(&verification).map_err(|e| unreadable("verification", e))?,
+                availability: serde_json::from_str(&availability)
+                    .map_err(|e| unreadable("availability", e))?,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            role: row.role.parse().map_err(|e| unreadable("role", e))?,
+            status: row.status.parse().map_err(|e| unreadable("status", e))?,
+            phone: row.phone,
+            time_zone: row.time_zone,
+            preferences: serde_json::from_str(&row.preferences).map_err(|e| unreadable("preferences", e))?,
+            created_at: row.created_at,
+            doctor,
+        })
+    }
+}
+
+impl TryFrom<CredentialsRow> for Credentials {
+    type Error = sqlx::Error;
+
+    fn try_from(row: CredentialsRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            email: row.email,
+            role: row.role.parse().map_err(|e| unreadable("role", e))?,
+            status: row.status.parse().map_err(|e| unreadable("status", e))?,
+            password_hash: row.password_hash,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_are_only_letters() {
+        assert_eq!(contains("50%_!"), "%50!%!_!!%");
+        assert_eq!(contains(""), "%%");
+    }
+}
