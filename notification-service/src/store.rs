@@ -1,0 +1,9 @@
+//! SQL and nothing else: functions on a connection.
+
+pub mod inbox;
+pub mod ledger;
+pub mod listing;
+pub mod opt_outs;
+pub mod provider_events;
+pub mod reminders;
+pub mod visits;

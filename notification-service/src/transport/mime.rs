@@ -1,0 +1,121 @@
+//! E-mail as bytes.
+
+use std::panic::catch_unwind;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{Address, Message};
+
+use super::Ticket;
+use crate::domain::text::clean_name;
+use crate::domain::wording::Mail;
+
+/// The sender of every mail.
+pub(super) fn sender(address: &str, name: &str) -> anyhow::Result<Mailbox> {
+    let address: Address = address.parse().context("email.from is not an address")?;
+    // Providers take only ASCII in the sender's name.
+    let name: String = clean_name(name).chars().filter(char::is_ascii).collect();
+    Ok(Mailbox::new((!name.is_empty()).then_some(name), address))
+}
+
+/// The finished mail. `None`: it cannot be written for this recipient, now or later.
+pub(super) fn build(from: &Mailbox, ticket: Ticket, to: (&str, &str), mail: &Mail) -> Option<Message> {
+    // lettre 0.11 panics on some display names; cleaned ones are not known to, and a panic must not be retried
+    // for ever.
+    catch_unwind(|| write(from, ticket, to, mail)).ok().flatten()
+}
+
+fn write(from: &Mailbox, ticket: Ticket, (address, name): (&str, &str), mail: &Mail) -> Option<Message> {
+    let address: Address = address.parse().ok()?;
+    let name = clean_name(name);
+    let to = Mailbox::new((!name.is_empty()).then_some(name), address);
+    // The same for every try: many receivers drop a second copy by it.
+    let message_id = format!("<{}@{}>", ticket.id, from.email.domain());
+    Message::builder()
+        .from(from.clone())
+        .to(to)
+        .subject(mail.subject.clone())
+        .message_id(Some(message_id))
+        .date(SystemTime::from(ticket.now))
+        .multipart(MultiPart::alternative_plain_html(
+            mail.text.clone(),
+            mail.html.clone(),
+        ))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use common::ids::NotificationId;
+
+    use super::*;
+
+    fn ticket() -> Ticket {
+        Ticket {
+            id: NotificationId::generate(),
+            attempt: 1,
+            template: "message",
+            now: DateTime::UNIX_EPOCH,
+            expires_at: None,
+        }
+    }
+
+    fn mail() -> Mail {
+        Mail {
+            subject: "Grüße".to_owned(),
+            text: "text".to_owned(),
+            html: "<p>html</p>".to_owned(),
+        }
+    }
+
+    fn headers(name: &str) -> String {
+        let from = sender("no-reply@healthcare.local", "Healthcare").unwrap();
+        let bytes = build(&from, ticket(), ("ada@example.org", name), &mail())
+            .unwrap()
+            .formatted();
+        let text = String::from_utf8(bytes).unwrap();
+        text.split("\r\n\r\n").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn no_name_adds_a_header_or_a_recipient() {
+        let hostile = [
+            "Bob\r\nBcc: all@example.org",
+            "Bob\nX-Evil: 1",
+            "Bob\0",
+            "\u{85}\u{2028}",
+            "Bob, eve@example.org",
+            "\"Bob\" <eve@example.org>",
+            "\u{202e}boB",
+            "a\rb",
+            "",
+            "=?utf-8?q?x?=",
+            "Zoë",
+            "\u{1f600}",
+            "(comment",
+        ];
+        let plain: Vec<String> = names_of(&headers("Ada"));
+        for name in hostile {
+            let head = headers(name);
+            assert_eq!(names_of(&head), plain, "{name:?}: {head}");
+            assert_eq!(head.matches('@').count(), 3, "{name:?}: {head}");
+        }
+    }
+
+    fn names_of(head: &str) -> Vec<String> {
+        let lines = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+        lines
+            .map(|line| line.split(':').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused() {
+        let from = sender("no-reply@healthcare.local", "").unwrap();
+        for bad in ["", "ada", "ada@", "a@b\r\nBcc: c@d", "a@b, c@d", "a b@c"] {
+            assert!(build(&from, ticket(), (bad, "Ada"), &mail()).is_none(), "{bad:?}");
+        }
+    }
+}
