@@ -7,15 +7,11 @@ mod sweep;
 mod writing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::actor::{Actor, Power};
-use super::instance::Instance;
 use super::lease::{Lease, Shown};
 use super::names::{AppName, InstanceId};
-use super::status::Status;
 
 pub use changes::Changes;
 pub use journal::{Entry, Event, Journal};

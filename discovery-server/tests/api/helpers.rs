@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Who asks.
 #[derive(Clone, Copy)]
-pub enum As {
+pub(crate) enum As {
     Nobody,
     Admin,
     User,
@@ -22,11 +22,11 @@ pub enum As {
     Peer,
 }
 
-pub const CREDENTIALS: &str = "admin:admin-secret-0001,user-service:user-secret-00001,\
+pub(crate) const CREDENTIALS: &str = "admin:admin-secret-0001,user-service:user-secret-00001,\
     notification-service:notification-secret,discovery-server:discovery-secret";
 
 impl As {
-    pub fn credential(self) -> Option<(&'static str, &'static str)> {
+    pub(crate) fn credential(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Nobody => None,
             Self::Admin => Some(("admin", "admin-secret-0001")),
@@ -38,24 +38,24 @@ impl As {
 }
 
 /// A running server.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     core: Core,
     stop: Stop,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with("{}").await
     }
 
     /// With settings of its own, in YAML.
-    pub async fn with(settings: &str) -> Self {
+    pub(crate) async fn with(settings: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::on(listener, settings).await
+        Self::on(listener, settings)
     }
 
-    pub async fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
+    pub(crate) fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
         let address = listener.local_addr().unwrap();
         let own = format!(
             "server: {{port: {}}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
@@ -78,14 +78,14 @@ impl Server {
     }
 
     /// Stop as a process stops: everybody is answered, everything is written.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.drain();
         self.core.background.stop();
         self.stop.drained(Duration::from_secs(5)).await;
         self.core.background.ended().await;
     }
 
-    pub fn url(&self, who: As) -> String {
+    pub(crate) fn url(&self, who: As) -> String {
         let credential = who
             .credential()
             .map(|(name, secret)| format!("{name}:{secret}@"))
@@ -93,7 +93,7 @@ impl Server {
         format!("http://{credential}{}/eureka/", self.address)
     }
 
-    pub fn request(&self, who: As, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, who: As, method: Method, path: &str) -> RequestBuilder {
         let request = http().request(method, format!("http://{}{path}", self.address));
         match who.credential() {
             Some((name, secret)) => request.basic_auth(name, Some(secret)),
@@ -101,22 +101,22 @@ impl Server {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(As::Nobody, Method::GET, path).send().await.unwrap()
     }
 
-    pub async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         let request = self
             .request(As::Nobody, Method::GET, path)
             .header("accept", "application/json");
         request.send().await.unwrap().json().await.unwrap()
     }
 
-    pub async fn send(&self, who: As, method: Method, path: &str) -> StatusCode {
+    pub(crate) async fn send(&self, who: As, method: Method, path: &str) -> StatusCode {
         self.request(who, method, path).send().await.unwrap().status()
     }
 
-    pub async fn post(&self, who: As, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, who: As, path: &str, body: &Value) -> Response {
         self.request(who, Method::POST, path)
             .json(body)
             .send()
@@ -124,7 +124,7 @@ impl Server {
             .unwrap()
     }
 
-    pub async fn register(&self, who: As, app: &str, id: &str) {
+    pub(crate) async fn register(&self, who: As, app: &str, id: &str) {
         let answer = self
             .post(who, &format!("/eureka/apps/{app}"), &instance(app, id))
             .await;
@@ -132,7 +132,7 @@ impl Server {
     }
 
     /// `(id, status)` of every instance.
-    pub async fn listed(&self) -> Vec<(String, String)> {
+    pub(crate) async fn listed(&self) -> Vec<(String, String)> {
         let registry = self.json("/eureka/apps").await;
         let apps = registry["applications"]["application"]
             .as_array()
@@ -148,7 +148,7 @@ impl Server {
     }
 }
 
-pub fn http() -> Client {
+pub(crate) fn http() -> Client {
     #[expect(
         clippy::disallowed_methods,
         reason = "tests speak to the server as strangers do"
@@ -157,7 +157,7 @@ pub fn http() -> Client {
 }
 
 /// What a client registers: an instance of `app` on this machine.
-pub fn instance(app: &str, id: &str) -> Value {
+pub(crate) fn instance(app: &str, id: &str) -> Value {
     json!({"instance": {
         "instanceId": id, "app": app, "hostName": "127.0.0.1", "ipAddr": "127.0.0.1", "status": "UP",
         "port": {"$": 8081, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"},
@@ -168,7 +168,7 @@ pub fn instance(app: &str, id: &str) -> Value {
 }
 
 /// Ask again until `condition` holds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition().await {
         assert!(Instant::now() < deadline, "not in time: {what}");

@@ -1,5 +1,11 @@
 //! The whole server over HTTP, as clients, operators and attackers meet it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod access;
 mod caps;
 mod changes;

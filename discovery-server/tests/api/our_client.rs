@@ -126,7 +126,7 @@ async fn a_registry_that_restarts_empty_empties_nobody_and_gets_everybody_back()
         "last known while the registry is away"
     );
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    let fresh = Server::on(listener, "{}").await;
+    let fresh = Server::on(listener, "{}");
     eventually("registered again by itself", || async {
         assert_eq!(client.resolve("user-service").len(), 1, "never empty in between");
         fresh.listed().await.len() == 1

@@ -11,7 +11,7 @@ async fn batch(server: &Server, items: Value) -> Vec<u64> {
         .post(
             As::Peer,
             "/eureka/peerreplication/batch/",
-            &json!({"replicationList": items}),
+            &json!({ "replicationList": items }),
         )
         .await;
     assert_eq!(answer.status(), 200);
@@ -22,7 +22,7 @@ async fn batch(server: &Server, items: Value) -> Vec<u64> {
         .collect()
 }
 
-fn item(action: &str, id: &str, more: Value) -> Value {
+fn item(action: &str, id: &str, more: &Value) -> Value {
     let mut item = json!({"appName": "USER-SERVICE", "id": id, "lastDirtyTimestamp": 1000, "action": action});
     for (key, value) in more.as_object().unwrap() {
         item[key] = value.clone();
@@ -41,16 +41,16 @@ async fn a_batch_is_answered_item_by_item() {
     let answers = batch(
         &server,
         json!([
-            item("Heartbeat", "a", json!({})),
-            item("Register", "a", json!({"instanceInfo": newer})),
-            item("Heartbeat", "a", json!({"lastDirtyTimestamp": 2000})),
-            item("Heartbeat", "a", json!({"lastDirtyTimestamp": 1000})),
-            item("Register", "a", json!({"instanceInfo": info})),
-            item("StatusUpdate", "a", json!({"status": "OUT_OF_SERVICE"})),
-            item("StatusUpdate", "a", json!({"status": "odd"})),
-            item("Register", "b", json!({"instanceInfo": evil})),
-            item("Register", "b", json!({})),
-            item("Cancel", "b", json!({})),
+            item("Heartbeat", "a", &json!({})),
+            item("Register", "a", &json!({"instanceInfo": newer})),
+            item("Heartbeat", "a", &json!({"lastDirtyTimestamp": 2000})),
+            item("Heartbeat", "a", &json!({"lastDirtyTimestamp": 1000})),
+            item("Register", "a", &json!({"instanceInfo": info})),
+            item("StatusUpdate", "a", &json!({"status": "OUT_OF_SERVICE"})),
+            item("StatusUpdate", "a", &json!({"status": "odd"})),
+            item("Register", "b", &json!({"instanceInfo": evil})),
+            item("Register", "b", &json!({})),
+            item("Cancel", "b", &json!({})),
         ]),
     )
     .await;
@@ -60,8 +60,8 @@ async fn a_batch_is_answered_item_by_item() {
         [("a".to_owned(), "OUT_OF_SERVICE".to_owned())]
     );
     let rest = json!([
-        item("DeleteStatusOverride", "a", json!({})),
-        item("Cancel", "a", json!({}))
+        item("DeleteStatusOverride", "a", &json!({})),
+        item("Cancel", "a", &json!({}))
     ]);
     assert_eq!(batch(&server, rest).await, [200, 200]);
     for bad in [
@@ -87,7 +87,7 @@ async fn what_a_peer_brings_belongs_to_its_service() {
     assert_eq!(
         batch(
             &server,
-            json!([item("Register", "a", json!({"instanceInfo": info}))])
+            json!([item("Register", "a", &json!({"instanceInfo": info}))])
         )
         .await,
         [200]
@@ -120,7 +120,7 @@ async fn pair() -> (Server, Server) {
         )
     };
     let settings = format!("discovery: {{peers: ['{}', '{}']}}", url(&one), url(&two));
-    (Server::on(one, &settings).await, Server::on(two, &settings).await)
+    (Server::on(one, &settings), Server::on(two, &settings))
 }
 
 async fn is_in_step(server: &Server) -> bool {
@@ -187,7 +187,7 @@ async fn a_server_that_was_away_is_told_everything() {
     let peer = |of: std::net::SocketAddr| {
         format!("discovery: {{peers: ['http://discovery-server:discovery-secret@{of}/eureka/']}}")
     };
-    let one = Server::on(one, &peer(second)).await;
+    let one = Server::on(one, &peer(second));
     one.register(As::User, "USER-SERVICE", "a").await;
     one.send(
         As::Admin,
@@ -195,7 +195,7 @@ async fn a_server_that_was_away_is_told_everything() {
         "/eureka/apps/USER-SERVICE/a/status?value=OUT_OF_SERVICE",
     )
     .await;
-    let two = Server::on(two, &peer(first)).await;
+    let two = Server::on(two, &peer(first));
     eventually("told at the start", || async {
         two.listed().await == [("a".to_owned(), "OUT_OF_SERVICE".to_owned())]
     })

@@ -5,9 +5,10 @@ mod status;
 use chrono::TimeDelta;
 
 use super::*;
-use crate::domain::actor::Power;
-use crate::domain::instance::{DataCenter, Links, Port, Terms};
+use crate::domain::actor::{Actor, Power};
+use crate::domain::instance::{DataCenter, Instance, Links, Port, Terms};
 use crate::domain::lease::Action;
+use crate::domain::status::Status;
 
 const CAPS: Caps = Caps {
     instances: 100,
