@@ -1,7 +1,6 @@
 //! Starts the user-service, or checks its audit: `user-service verify-audit`.
 
 use common::config;
-use common::telemetry;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -9,7 +8,6 @@ async fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("verify-audit") {
         return user_service::verify_audit(&live.current()).await;
     }
-    telemetry::init(&live.core().log)?;
     let (core, router) = user_service::build(&live).await?;
     core.serve(router).await
 }

@@ -279,7 +279,6 @@ pub(crate) async fn inner_paths(fleet: &Fleet) {
         "//users/me",
         "/users/me;x=1",
         "/Users/me",
-        "/users/%2e%2e/actuator/env",
         "/internal/",
         "/swagger-ui",
     ] {

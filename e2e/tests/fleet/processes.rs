@@ -43,11 +43,12 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) async fn start() -> Self {
         let fleet = Self::prepare().await;
-        for service in SERVICES {
-            fleet.launch(service);
-        }
-        for service in SERVICES {
-            fleet.await_ready(service).await;
+        let (first, others) = SERVICES.split_at(1);
+        for group in [first, others] {
+            group.iter().for_each(|service| fleet.launch(service));
+            for service in group {
+                fleet.await_ready(service).await;
+            }
         }
         fleet
     }
@@ -101,10 +102,6 @@ impl Fleet {
                 "EUREKA_URL".to_owned(),
                 format!("http://{service}:{secret}@{}/eureka/", at("discovery-server")),
             ),
-            (
-                "CONFIG_SERVER_URL".to_owned(),
-                format!("http://{service}:{secret}@{}", at("config-server")),
-            ),
             ("DISCOVERY_CREDENTIALS".to_owned(), self.credentials()),
             ("CONFIG_CREDENTIALS".to_owned(), self.credentials()),
             // Every case comes from one address.
@@ -112,6 +109,10 @@ impl Fleet {
             ("MAIL_DIR".to_owned(), folder("mail")),
             ("SMS_DIR".to_owned(), folder("sms")),
         ];
+        if service != "config-server" {
+            let url = format!("http://{service}:{secret}@{}", at("config-server"));
+            set.push(("CONFIG_SERVER_URL".to_owned(), url));
+        }
         set.extend(self.stores(service).await);
         set
     }
@@ -140,6 +141,7 @@ impl Fleet {
                     ("RECORDS_KEY", key()),
                 ]
             }
+            "config-server" => vec![("CONFIG_FOLDER", configuration().display().to_string())],
             _ => Vec::new(),
         };
         pairs
@@ -187,7 +189,7 @@ impl Fleet {
     /// Wait until the service says that it is ready.
     pub(crate) async fn await_ready(&self, service: &'static str) {
         let direct = self.direct(service);
-        let ready = wait::until(Duration::from_mins(1), || async {
+        let ready = wait::until(Duration::from_secs(30), || async {
             let answer = direct
                 .request(reqwest::Method::GET, "/readyz")
                 .send()
@@ -281,6 +283,11 @@ impl Drop for Fleet {
 fn binaries() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+/// The files that the fleet is configured with.
+fn configuration() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
 }
 
 /// Ports that were free a moment ago, all different.
