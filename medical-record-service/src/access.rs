@@ -121,7 +121,7 @@ async fn consider(
     attempt: &Attempt<'_>,
 ) -> Result<Result<Rule, Denial>, Error> {
     let facts = gather(app, db, attempt).await?;
-    Ok(decide(attempt.action.operation(), &facts))
+    Ok(decide(attempt.action.operation(), facts))
 }
 
 async fn gather(app: &AppState, db: &Database, attempt: &Attempt<'_>) -> Result<Facts, Error> {

@@ -47,6 +47,10 @@ pub struct RecordSettings {
     pub max_uploads_per_user: usize,
     /// Bytes that a patient may store in all.
     pub patient_quota_bytes: u64,
+    /// clamd's `host:port`; `None`: files are not scanned.
+    pub scanner: Option<String>,
+    /// Milliseconds that one step of a scan may take.
+    pub scanner_timeout_ms: u64,
     /// Seconds of silence after which an upload is given up.
     pub upload_idle_s: u64,
     /// Seconds that an upload may take in all.
@@ -75,6 +79,11 @@ impl RecordSettings {
     /// How long silence is borne.
     pub fn upload_idle(&self) -> Duration {
         Duration::from_secs(self.upload_idle_s)
+    }
+
+    /// How long one step of a scan may take.
+    pub fn scanner_patience(&self) -> Duration {
+        Duration::from_millis(self.scanner_timeout_ms)
     }
 
     /// How long an upload may take.

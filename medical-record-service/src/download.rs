@@ -59,7 +59,7 @@ pub async fn open(db: &Database, stored: Stored, first: u64, last: u64) -> Resul
     let rest = stream::try_unfold(reader, |mut reader| async move {
         match reader.next().await {
             Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
-            Err(error) => Err(reader.alert(error)),
+            Err(error) => Err(reader.alert(&error)),
         }
     });
     Ok(Body::from_stream(stream::iter(ahead).chain(rest)))
@@ -111,7 +111,7 @@ impl Reader {
     }
 
     /// The answer has begun, so the error has no status any more: cut the connection and tell the operators.
-    fn alert(&self, error: Error) -> std::io::Error {
+    fn alert(&self, error: &Error) -> std::io::Error {
         if matches!(error, Error::Broken(_)) {
             metrics::counter!("records_integrity_failures_total").increment(1);
         }

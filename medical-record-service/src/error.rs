@@ -39,6 +39,12 @@ pub enum Error {
     /// The file is not what may be stored.
     #[error(transparent)]
     Media(#[from] media::Refused),
+    /// The scanner found something in the file.
+    #[error("malware")]
+    Malware,
+    /// The scanner could not say what the file is.
+    #[error("no verdict on the file")]
+    NoVerdict,
     /// More bytes than a file may have.
     #[error("the file is too large")]
     FileTooLarge(u64),
@@ -79,6 +85,10 @@ impl Error {
                 Self::invalid("/file", refused.to_string()).problem()
             }
             Self::Media(refused) => unsupported_media_type(&refused.to_string()),
+            Self::Malware => malware(),
+            Self::NoVerdict => {
+                Problem::unavailable("files cannot be scanned at the moment, so none are taken")
+            }
             Self::FileTooLarge(limit) => too_large(format!("a file may have at most {limit} bytes")),
             Self::Busy => Problem::unavailable("too many at once; try again in a moment"),
             Self::Unlogged(error) => {
@@ -115,6 +125,16 @@ fn denied(denial: Denial, target: Target) -> Problem {
              or begun), by the patient's grant, or, for reading in an emergency, by the header X-Break-Glass with a reason.",
         ),
     }
+}
+
+fn malware() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "malware-found",
+        "The file is refused",
+    )
+    .detail("the malware scanner recognised the file")
+    .error("/file", "is malware")
 }
 
 fn code(reason: Immovable) -> &'static str {

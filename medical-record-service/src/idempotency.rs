@@ -12,53 +12,95 @@ use http::HeaderMap;
 use crate::AppState;
 use crate::error::Error;
 use crate::store;
+use crate::store::records::{StoredRecord, StoredRequest};
 use crate::upload::sweeper::Sweeper;
 
 const HEADER: &str = "idempotency-key";
 const LONGEST: usize = 255;
 
-/// A request that carries a key, while it runs.
-pub struct Running {
+/// One request's turn: what an earlier copy of it wrote, or the right to be the one that writes.
+pub struct Turn {
+    key: Option<String>,
+    /// The record that an earlier copy wrote.
+    pub earlier: Option<StoredRecord>,
+    note: Option<Note>,
+}
+
+/// The note that this request runs. Removed when dropped, so that a client that was cut off may try again.
+struct Note {
     key: String,
     sweeper: Sweeper,
 }
 
-impl Running {
-    /// Note that the request runs; `None` if it carries no key. 409 while another copy runs.
-    pub async fn begin(
+impl Turn {
+    /// Take a turn; 409 while another copy has it. A request without a key always has its turn.
+    pub async fn take(
         app: &AppState,
         caller: &Caller,
         route: &str,
         headers: &HeaderMap,
-    ) -> Result<Option<Self>, Error> {
+    ) -> Result<Self, Error> {
         let Some(sent) = read(headers)? else {
-            return Ok(None);
+            return Ok(Self {
+                key: None,
+                earlier: None,
+                note: None,
+            });
         };
         let key = hex::encode(digest(
             &SHA256,
             format!("{} {route} {sent}", caller.id).as_bytes(),
         ));
-        let now = app.clock.now();
-        let longest = i64::try_from(app.settings.current().records.upload_s).unwrap_or(i64::MAX / 1000);
-        let stale = now - TimeDelta::seconds(longest) - TimeDelta::minutes(1);
-        if !store::running::begin(app.db().await?, &key, now, stale).await? {
-            return Err(still_running().into());
+        let db = app.db().await?;
+        let mut earlier = store::records::find_by_request(db, &key).await?;
+        let mut note = None;
+        if earlier.is_none() {
+            note = Some(Note::write(app, &key).await?);
+            // A copy may have come to its end in between.
+            earlier = store::records::find_by_request(db, &key).await?;
         }
-        Ok(Some(Self {
-            key,
-            sweeper: app.sweeper.clone(),
-        }))
+        Ok(Self {
+            key: Some(key),
+            earlier,
+            note,
+        })
     }
 
-    /// The key, hashed together with user and route.
-    pub fn key(&self) -> &str {
-        &self.key
+    /// What is kept of this request in the record that it writes.
+    pub fn request(&self, fingerprint: String) -> Option<StoredRequest> {
+        self.key.clone().map(|key| StoredRequest { key, fingerprint })
+    }
+
+    /// The request has been carried out or refused: the next copy may come.
+    pub async fn end(self, app: &AppState) {
+        if let Some(mut note) = self.note
+            && store::running::end(&app.db, &note.key).await.is_ok()
+        {
+            note.key.clear();
+        }
     }
 }
 
-impl Drop for Running {
+impl Note {
+    async fn write(app: &AppState, key: &str) -> Result<Self, Error> {
+        let now = app.clock.now();
+        let longest = i64::try_from(app.settings.current().records.upload_s).unwrap_or(i64::MAX / 1000);
+        let stale = now - TimeDelta::seconds(longest) - TimeDelta::minutes(1);
+        if !store::running::begin(app.db().await?, key, now, stale).await? {
+            return Err(still_running().into());
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            sweeper: app.sweeper.clone(),
+        })
+    }
+}
+
+impl Drop for Note {
     fn drop(&mut self) {
-        self.sweeper.end_request(std::mem::take(&mut self.key));
+        if !self.key.is_empty() {
+            self.sweeper.end_request(std::mem::take(&mut self.key));
+        }
     }
 }
 

@@ -4,8 +4,10 @@ pub mod body;
 pub mod file;
 pub mod form;
 pub mod reception;
+pub mod scanner;
 pub mod slots;
 pub mod sweeper;
+pub mod watch;
 
 pub use file::Received;
 pub use form::{Defaults, Draft, Fields};

@@ -7,6 +7,7 @@ use common::ids::{AppointmentId, RecordId, UserId};
 use common::problem::Problem;
 use mongodb::bson;
 
+use crate::domain::access::Rule;
 use crate::domain::record::Content;
 use crate::error::Error;
 use crate::store::records::{NewVersion, StoredRecord, StoredRequest, StoredVersion, Written};
@@ -103,6 +104,19 @@ pub async fn check_appointment(
             "/appointment_id",
             "is no visit of this patient that you could name",
         ))
+    }
+}
+
+/// A visit or a grant proves that there is such a patient; where every doctor may write, somebody has to say so.
+pub async fn check_patient(app: &AppState, patient: UserId, rule: Rule) -> Result<(), Error> {
+    if rule != Rule::AnyDoctor {
+        return Ok(());
+    }
+    let card = app.users.find(patient).await?;
+    if card.is_some_and(|card| card.role == Role::Patient) {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
     }
 }
 

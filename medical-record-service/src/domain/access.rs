@@ -1,7 +1,5 @@
 //! Who may do what with a patient's records, and by which rule: one pure function.
 
-use std::str::FromStr;
-
 use common::auth::Role;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +35,10 @@ pub enum DoctorAccess {
 /// What is known about the caller and the patient. For a doctor the answers come from other places and may
 /// be missing; a missing answer never opens a door.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or false regardless of the others"
+)]
 pub struct Facts {
     /// The caller's role.
     pub role: Role,
@@ -96,7 +98,7 @@ pub enum Denial {
 
 /// Decide. The order of the rules is the order in which they are preferred in the log: the most ordinary
 /// reason first, so that breaking the glass is recorded only when nothing else would have done.
-pub fn decide(operation: Operation, facts: &Facts) -> Result<Rule, Denial> {
+pub fn decide(operation: Operation, facts: Facts) -> Result<Rule, Denial> {
     match facts.role {
         Role::Patient => patient(operation, facts),
         Role::Doctor if facts.is_verified => doctor(operation, facts),
@@ -109,7 +111,7 @@ pub fn decide(operation: Operation, facts: &Facts) -> Result<Rule, Denial> {
     }
 }
 
-fn patient(operation: Operation, facts: &Facts) -> Result<Rule, Denial> {
+fn patient(operation: Operation, facts: Facts) -> Result<Rule, Denial> {
     match operation {
         Operation::Prescribe => Err(Denial::Role),
         _ if !facts.is_patient => Err(Denial::NotThePatient),
@@ -119,12 +121,12 @@ fn patient(operation: Operation, facts: &Facts) -> Result<Rule, Denial> {
     }
 }
 
-fn doctor(operation: Operation, facts: &Facts) -> Result<Rule, Denial> {
+fn doctor(operation: Operation, facts: Facts) -> Result<Rule, Denial> {
     match operation {
         Operation::ManageGrants | Operation::ReadAccessLog => Err(Denial::Role),
-        Operation::Correct if facts.is_author => Ok(Rule::Author),
+        Operation::Correct | Operation::Read if facts.is_author => Ok(Rule::Author),
+        // Those who may see the record hear that it is not theirs; others, that there is none.
         Operation::Correct => by_relationship(facts, false).and(Err(Denial::NotTheAuthor)),
-        Operation::Read if facts.is_author => Ok(Rule::Author),
         Operation::Read => by_relationship(facts, facts.breaks_glass),
         Operation::List => match by_relationship(facts, facts.breaks_glass) {
             // Not when the answer is unknown: a short list must not pass for the whole one.
@@ -135,7 +137,7 @@ fn doctor(operation: Operation, facts: &Facts) -> Result<Rule, Denial> {
     }
 }
 
-fn by_relationship(facts: &Facts, breaks_glass: bool) -> Result<Rule, Denial> {
+fn by_relationship(facts: Facts, breaks_glass: bool) -> Result<Rule, Denial> {
     if facts.is_treating == Some(true) {
         Ok(Rule::Appointment)
     } else if facts.is_granted {
@@ -180,30 +182,8 @@ impl Denial {
     }
 }
 
-/// `records.doctor_access` holds another word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be treating or any")]
-pub struct BadDoctorAccess;
-
-impl FromStr for DoctorAccess {
-    type Err = BadDoctorAccess;
-
-    fn from_str(text: &str) -> Result<Self, BadDoctorAccess> {
-        match text {
-            "treating" => Ok(Self::Treating),
-            "any" => Ok(Self::Any),
-            _ => Err(BadDoctorAccess),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Denial::{
-        NoRelationship, NotTheAuthor, NotThePatient, NotVerified, Role as WrongRole, Unknown,
-    };
-    use super::Operation::{Correct, Create, List, ManageGrants, Prescribe, Read, ReadAccessLog};
-    use super::Rule::{AnyDoctor, Appointment, Author, BreakGlass, Grant, Oversight, OwnRecord};
     use super::*;
 
     const NOBODY: Facts = Facts {
@@ -216,329 +196,106 @@ mod tests {
         breaks_glass: false,
         doctor_access: DoctorAccess::Treating,
     };
+    const STRANGER: Facts = Facts {
+        role: Role::Patient,
+        is_verified: false,
+        ..NOBODY
+    };
+    const OWN: Facts = Facts {
+        is_patient: true,
+        ..STRANGER
+    };
+    const ALL: Facts = Facts {
+        is_author: true,
+        is_treating: Some(true),
+        is_granted: true,
+        breaks_glass: true,
+        ..NOBODY
+    };
+    const BLIND: Facts = Facts {
+        is_treating: None,
+        ..NOBODY
+    };
 
-    /// Every operation beside every kind of caller; a new operation or caller needs its cells here.
+    const OPERATIONS: [Operation; 7] = [
+        Operation::List,
+        Operation::Read,
+        Operation::Create,
+        Operation::Prescribe,
+        Operation::Correct,
+        Operation::ManageGrants,
+        Operation::ReadAccessLog,
+    ];
+
+    /// A new operation or caller needs its cells here. A dash before a word: refused, for that reason.
+    #[rustfmt::skip]
+    const TABLE: [(&str, Facts, [&str; 7]); 16] = [
+        //                                                              list     read     create   prescribe correct grants   log
+        ("the patient", OWN,                                           ["own",   "own",   "own",   "-role", "-author", "own", "own"]),
+        ("the patient as author", Facts { is_author: true, ..OWN },    ["own",   "own",   "own",   "-role", "author", "own", "own"]),
+        ("another patient", STRANGER,                                  ["-else", "-else", "-else", "-role", "-else", "-else", "-else"]),
+        ("another patient with everything", Facts { role: Role::Patient, ..ALL },
+                                                                       ["-else", "-else", "-else", "-role", "-else", "-else", "-else"]),
+        ("an admin", Facts { role: Role::Admin, ..ALL },               ["-role", "-role", "-role", "-role", "-role", "-role", "admin"]),
+        ("a pending doctor", Facts { is_verified: false, ..ALL },      ["-pend", "-pend", "-pend", "-pend", "-pend", "-role", "-role"]),
+        ("a pending doctor, any", Facts { is_verified: false, doctor_access: DoctorAccess::Any, ..NOBODY },
+                                                                       ["-pend", "-pend", "-pend", "-pend", "-pend", "-role", "-role"]),
+        ("a stranger", NOBODY,                                         ["-none", "-none", "-none", "-none", "-none", "-role", "-role"]),
+        ("the author", Facts { is_author: true, ..NOBODY },            ["author", "author", "-none", "-none", "author", "-role", "-role"]),
+        ("treating", Facts { is_treating: Some(true), ..NOBODY },      ["visit", "visit", "visit", "visit", "-author", "-role", "-role"]),
+        ("granted", Facts { is_granted: true, ..NOBODY },              ["grant", "grant", "grant", "grant", "-author", "-role", "-role"]),
+        ("granted, visits unknown", Facts { is_granted: true, ..BLIND }, ["grant", "grant", "grant", "grant", "-author", "-role", "-role"]),
+        ("visits unknown", BLIND,                                      ["-away", "-away", "-away", "-away", "-away", "-role", "-role"]),
+        ("the author, visits unknown", Facts { is_author: true, ..BLIND }, ["-away", "author", "-away", "-away", "author", "-role", "-role"]),
+        ("glass broken, visits unknown", Facts { breaks_glass: true, ..BLIND }, ["glass", "glass", "-away", "-away", "-away", "-role", "-role"]),
+        ("any doctor", Facts { doctor_access: DoctorAccess::Any, breaks_glass: true, ..NOBODY },
+                                                                       ["any",   "any",   "any",   "any",   "-author", "-role", "-role"]),
+    ];
+
+    fn word(decision: Result<Rule, Denial>) -> &'static str {
+        match decision {
+            Ok(Rule::OwnRecord) => "own",
+            Ok(Rule::Author) => "author",
+            Ok(Rule::Appointment) => "visit",
+            Ok(Rule::Grant) => "grant",
+            Ok(Rule::BreakGlass) => "glass",
+            Ok(Rule::AnyDoctor) => "any",
+            Ok(Rule::Oversight) => "admin",
+            Err(Denial::Role) => "-role",
+            Err(Denial::NotVerified) => "-pend",
+            Err(Denial::NotThePatient) => "-else",
+            Err(Denial::NoRelationship) => "-none",
+            Err(Denial::NotTheAuthor) => "-author",
+            Err(Denial::Unknown) => "-away",
+        }
+    }
+
     #[test]
     fn the_whole_table() {
-        let patient = Facts {
-            role: Role::Patient,
-            is_verified: false,
-            ..NOBODY
-        };
-        let own = Facts {
-            is_patient: true,
-            ..patient
-        };
-        let unverified = Facts {
-            is_verified: false,
-            ..NOBODY
-        };
-        let everything = Facts {
-            is_author: true,
-            is_treating: Some(true),
-            is_granted: true,
-            breaks_glass: true,
-            ..NOBODY
-        };
-        let callers: [(&str, Facts, [Result<Rule, Denial>; 7]); 16] = [
-            // who                 facts        List  Read  Create  Prescribe  Correct  ManageGrants  ReadAccessLog
-            (
-                "the patient",
-                own,
-                [
-                    Ok(OwnRecord),
-                    Ok(OwnRecord),
-                    Ok(OwnRecord),
-                    Err(WrongRole),
-                    Err(NotTheAuthor),
-                    Ok(OwnRecord),
-                    Ok(OwnRecord),
-                ],
-            ),
-            (
-                "the patient as author",
-                Facts {
-                    is_author: true,
-                    ..own
-                },
-                [
-                    Ok(OwnRecord),
-                    Ok(OwnRecord),
-                    Ok(OwnRecord),
-                    Err(WrongRole),
-                    Ok(Author),
-                    Ok(OwnRecord),
-                    Ok(OwnRecord),
-                ],
-            ),
-            (
-                "another patient",
-                patient,
-                [
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                    Err(WrongRole),
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                ],
-            ),
-            (
-                "another patient with a header",
-                Facts {
-                    breaks_glass: true,
-                    is_granted: true,
-                    ..patient
-                },
-                [
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                    Err(WrongRole),
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                    Err(NotThePatient),
-                ],
-            ),
-            (
-                "an admin",
-                Facts {
-                    role: Role::Admin,
-                    ..everything
-                },
-                [
-                    Err(WrongRole),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                    Ok(Oversight),
-                ],
-            ),
-            (
-                "a pending doctor",
-                Facts {
-                    is_verified: false,
-                    ..everything
-                },
-                [
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "a pending doctor, any",
-                Facts {
-                    doctor_access: DoctorAccess::Any,
-                    ..unverified
-                },
-                [
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(NotVerified),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "a stranger",
-                NOBODY,
-                [
-                    Err(NoRelationship),
-                    Err(NoRelationship),
-                    Err(NoRelationship),
-                    Err(NoRelationship),
-                    Err(NoRelationship),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "the author",
-                Facts {
-                    is_author: true,
-                    ..NOBODY
-                },
-                [
-                    Ok(Author),
-                    Ok(Author),
-                    Err(NoRelationship),
-                    Err(NoRelationship),
-                    Ok(Author),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "treating",
-                Facts {
-                    is_treating: Some(true),
-                    ..NOBODY
-                },
-                [
-                    Ok(Appointment),
-                    Ok(Appointment),
-                    Ok(Appointment),
-                    Ok(Appointment),
-                    Err(NotTheAuthor),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "granted",
-                Facts {
-                    is_granted: true,
-                    ..NOBODY
-                },
-                [
-                    Ok(Grant),
-                    Ok(Grant),
-                    Ok(Grant),
-                    Ok(Grant),
-                    Err(NotTheAuthor),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "granted, visits unknown",
-                Facts {
-                    is_granted: true,
-                    is_treating: None,
-                    ..NOBODY
-                },
-                [
-                    Ok(Grant),
-                    Ok(Grant),
-                    Ok(Grant),
-                    Ok(Grant),
-                    Err(NotTheAuthor),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "visits unknown",
-                Facts {
-                    is_treating: None,
-                    ..NOBODY
-                },
-                [
-                    Err(Unknown),
-                    Err(Unknown),
-                    Err(Unknown),
-                    Err(Unknown),
-                    Err(Unknown),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "the author, visits unknown",
-                Facts {
-                    is_author: true,
-                    is_treating: None,
-                    ..NOBODY
-                },
-                [
-                    Err(Unknown),
-                    Ok(Author),
-                    Err(Unknown),
-                    Err(Unknown),
-                    Ok(Author),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "glass broken, visits unknown",
-                Facts {
-                    breaks_glass: true,
-                    is_treating: None,
-                    ..NOBODY
-                },
-                [
-                    Ok(BreakGlass),
-                    Ok(BreakGlass),
-                    Err(Unknown),
-                    Err(Unknown),
-                    Err(Unknown),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-            (
-                "any doctor",
-                Facts {
-                    doctor_access: DoctorAccess::Any,
-                    breaks_glass: true,
-                    ..NOBODY
-                },
-                [
-                    Ok(AnyDoctor),
-                    Ok(AnyDoctor),
-                    Ok(AnyDoctor),
-                    Ok(AnyDoctor),
-                    Err(NotTheAuthor),
-                    Err(WrongRole),
-                    Err(WrongRole),
-                ],
-            ),
-        ];
-        for (who, facts, expected) in callers {
-            let got = [
-                List,
-                Read,
-                Create,
-                Prescribe,
-                Correct,
-                ManageGrants,
-                ReadAccessLog,
-            ]
-            .map(|op| decide(op, &facts));
-            assert_eq!(got, expected, "{who}");
+        for (who, facts, expected) in TABLE {
+            let decided = OPERATIONS.map(|operation| word(decide(operation, facts)));
+            assert_eq!(decided, expected, "{who}");
         }
     }
 
     #[test]
     fn the_most_ordinary_reason_is_the_one_recorded() {
-        let all = Facts {
-            is_treating: Some(true),
-            is_granted: true,
-            breaks_glass: true,
-            ..NOBODY
-        };
-        assert_eq!(decide(List, &all), Ok(Appointment));
+        let list = |facts| word(decide(Operation::List, facts));
+        assert_eq!(list(ALL), "visit");
         assert_eq!(
-            decide(
-                List,
-                &Facts {
-                    is_treating: Some(false),
-                    ..all
-                }
-            ),
-            Ok(Grant)
+            list(Facts {
+                is_treating: Some(false),
+                ..ALL
+            }),
+            "grant"
         );
         assert_eq!(
-            decide(
-                List,
-                &Facts {
-                    is_treating: Some(false),
-                    is_granted: false,
-                    ..all
-                }
-            ),
-            Ok(BreakGlass)
+            list(Facts {
+                is_treating: Some(false),
+                is_granted: false,
+                ..ALL
+            }),
+            "glass"
         );
     }
 }

@@ -1,5 +1,11 @@
 //! What a file is, told by its bytes: the short list of types that a record may hold.
 
+mod picture;
+mod text;
+
+pub use picture::MOST_PIXELS;
+pub use text::TextReader;
+
 /// A type of file that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Media {
@@ -42,26 +48,11 @@ pub enum Refused {
     TooManyPixels,
 }
 
-/// Pixels in an image at most: far beyond any camera or scanner, far below a picture made to exhaust memory.
-pub const MOST_PIXELS: u64 = 250_000_000;
-
 /// Types that say nothing about the content.
 const UNDECLARED: [&str; 3] = [
     "application/octet-stream",
     "binary/octet-stream",
     "application/x-unknown",
-];
-
-/// How texts begin that programs act upon: scripts, RTF, PostScript, web archives, GIFs without binary bytes, and
-/// programs made of printable characters, of which the scanners' test file is one.
-const ACTIVE: [&str; 7] = [
-    "#!",
-    "{\\rtf",
-    "%!",
-    "MIME-Version:",
-    "GIF87a",
-    "GIF89a",
-    "X5O!P%@AP[4\\PZX54(P^)7CC)7}",
 ];
 
 impl Media {
@@ -123,9 +114,9 @@ impl Media {
             (Some(Self::Dicom), None) if !is_quiet_preamble(&head[..128]) => Err(Refused::NotOnTheList(
                 "DICOM with another file in its preamble".to_owned(),
             )),
-            (Some(media), None) => check_size(media, head).map(|()| media),
+            (Some(media), None) => picture::check_size(media, head).map(|()| media),
             (Some(_), Some(_)) => Err(Refused::NotOnTheList("two types at once".to_owned())),
-            (None, _) => text(head),
+            (None, _) => text::check(head).map(|()| Self::Text),
         }
     }
 
@@ -168,110 +159,6 @@ fn essence_of(declared: &str) -> String {
 /// standard foresees, may stand there.
 fn is_quiet_preamble(preamble: &[u8]) -> bool {
     preamble.iter().all(|byte| *byte == 0) || preamble.starts_with(b"II*\0") || preamble.starts_with(b"MM\0*")
-}
-
-fn text(head: &[u8]) -> Result<Media, Refused> {
-    let mut reader = TextReader::default();
-    if reader.feed(head).is_err() {
-        let guess = infer::get(head).map_or("of an unknown type", |kind| kind.mime_type());
-        return Err(Refused::NotOnTheList(guess.to_owned()));
-    }
-    let visible = std::str::from_utf8(&head[..head.len().min(512)])
-        .unwrap_or_else(|cut| std::str::from_utf8(&head[..cut.valid_up_to()]).unwrap_or_default())
-        .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let markup = |rest: &str| rest.starts_with(|c: char| c.is_alphabetic() || "!?/".contains(c));
-    let active = ACTIVE.iter().any(|start| visible.starts_with(start))
-        || visible.strip_prefix('<').is_some_and(markup);
-    if active {
-        Err(Refused::NotOnTheList("markup, a script or a program".to_owned()))
-    } else {
-        Ok(Media::Text)
-    }
-}
-
-/// Reads text piece by piece: UTF-8 that may break between two pieces, and no control characters.
-#[derive(Debug, Default)]
-pub struct TextReader {
-    rest: Vec<u8>,
-}
-
-impl TextReader {
-    /// Take the next piece.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Refused> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        bytes.extend_from_slice(piece);
-        let valid = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) if error.error_len().is_none() => {
-                self.rest = bytes[error.valid_up_to()..].to_vec();
-                std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
-            }
-            Err(_) => return Err(Refused::NotOnTheList("no UTF-8 text".to_owned())),
-        };
-        let allowed = |c: char| matches!(c, '\n' | '\r' | '\t' | '\u{c}') || !c.is_control();
-        if valid.chars().all(allowed) {
-            Ok(())
-        } else {
-            Err(Refused::NotOnTheList("binary".to_owned()))
-        }
-    }
-
-    /// The text is over: it must not end in the middle of a character.
-    pub fn finish(&self) -> Result<(), Refused> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Refused::NotOnTheList("no UTF-8 text".to_owned()))
-        }
-    }
-}
-
-fn check_size(media: Media, head: &[u8]) -> Result<(), Refused> {
-    let size = match media {
-        Media::Png => png_size(head),
-        Media::Jpeg => jpeg_size(head),
-        _ => None,
-    };
-    match size {
-        Some((width, height)) if width * height > MOST_PIXELS => Err(Refused::TooManyPixels),
-        _ => Ok(()),
-    }
-}
-
-fn png_size(head: &[u8]) -> Option<(u64, u64)> {
-    let number = |at: usize| {
-        head.get(at..at + 4)?
-            .try_into()
-            .ok()
-            .map(|b| u64::from(u32::from_be_bytes(b)))
-    };
-    (head.get(12..16)? == b"IHDR").then_some((number(16)?, number(20)?))
-}
-
-/// The size stands in the first start-of-frame segment; the segments before it are skipped by their length.
-fn jpeg_size(head: &[u8]) -> Option<(u64, u64)> {
-    let number = |at: usize| {
-        head.get(at..at + 2)?
-            .try_into()
-            .ok()
-            .map(|b| u64::from(u16::from_be_bytes(b)))
-    };
-    let mut at = 2;
-    loop {
-        while *head.get(at)? != 0xff {
-            at += 1;
-        }
-        let marker = *head.get(at + 1)?;
-        match marker {
-            0xff => at += 1,
-            0x01 | 0xd0..=0xd8 => at += 2,
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                return Some((number(at + 7)?, number(at + 5)?));
-            }
-            0xd9 | 0xda => return None,
-            _ => at += 2 + usize::try_from(number(at + 2)?).ok()?.max(2),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -375,28 +262,5 @@ mod tests {
         assert!(!ok(Media::Pdf, Some("nonsense"), None));
         assert!(!ok(Media::Pdf, None, Some("jpg")));
         assert!(!ok(Media::Text, None, Some("dcm")));
-    }
-
-    #[test]
-    fn text_may_break_between_pieces_but_not_at_the_end() {
-        let mut reader = TextReader::default();
-        for byte in "naïve 😀".as_bytes() {
-            reader.feed(&[*byte]).unwrap();
-        }
-        assert_eq!(reader.finish(), Ok(()));
-        reader.feed(&[0xf0, 0x9f]).unwrap();
-        assert!(reader.finish().is_err());
-        assert!(TextReader::default().feed(b"\xff").is_err());
-    }
-
-    #[test]
-    fn odd_jpegs_never_loop_or_panic() {
-        for bytes in [
-            b"\xff\xd8\xff\xff\xff\xff".to_vec(),
-            b"\xff\xd8\xff\xe0\x00\x00\xff\xe0\x00\x00".to_vec(),
-            vec![0xff; 64],
-        ] {
-            assert_eq!(jpeg_size(&bytes), None);
-        }
     }
 }

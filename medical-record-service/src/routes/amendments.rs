@@ -15,7 +15,7 @@ use crate::domain::access::Denial;
 use crate::domain::record::{Immovable, RecordType, stored_instant};
 use crate::domain::text;
 use crate::error::{Error, Target};
-use crate::idempotency::Running;
+use crate::idempotency::Turn;
 use crate::store::records::{StoredRecord, StoredRequest, Written};
 use crate::upload::form::Amendment;
 use crate::upload::{Defaults, Draft, Fields, Parcel, Reception, receive};
@@ -65,40 +65,41 @@ pub async fn amend(
     .await?;
     let record = record.ok_or(Error::NotFound)?;
     let route = format!("POST /records/{patient}/{head}/amendments");
-    let running = Running::begin(&app, &caller, &route, request.headers()).await?;
-    let earlier = match &running {
-        Some(running) => store::records::find_by_request(app.db().await?, running.key()).await?,
-        None => None,
-    };
-    let fresh = app.vault.begin()?;
-    let reception = Reception {
+    let turn = Turn::take(&app, &caller, &route, request.headers()).await?;
+    let amending = Amending {
         app: &app,
         caller: &caller,
-        fresh: earlier.is_none().then_some(&fresh),
-        amending: true,
+        patient,
+        head,
+        record,
     };
-    let parcel = receive(reception, request).await?;
-    let request = running.as_ref().map(|running| StoredRequest {
-        key: running.key().to_owned(),
-        fingerprint: parcel.fingerprint.clone(),
-    });
-    match (earlier, request) {
-        (Some(earlier), Some(request)) => replay(&app, &caller, &earlier, &request).await,
-        (_, request) => {
-            Amending {
-                app: &app,
-                caller: &caller,
-                patient,
-                head,
-                record,
-            }
-            .write(fresh, parcel, request)
-            .await
-        }
-    }
+    let answer = amending.carry_out(&turn, request).await;
+    turn.end(&app).await;
+    answer
 }
 
 impl Amending<'_> {
+    async fn carry_out(self, turn: &Turn, request: Request) -> Result<Response, Error> {
+        let (app, caller) = (self.app, self.caller);
+        let fresh = app.vault.begin()?;
+        let receiver = turn.earlier.is_none().then_some(&fresh);
+        let parcel = receive(
+            Reception {
+                app,
+                caller,
+                fresh: receiver,
+                amending: true,
+            },
+            request,
+        )
+        .await?;
+        let request = turn.request(parcel.fingerprint.clone());
+        match (&turn.earlier, request) {
+            (Some(earlier), Some(request)) => replay(app, caller, earlier, &request).await,
+            (_, request) => self.write(fresh, parcel, request).await,
+        }
+    }
+
     async fn write(
         self,
         fresh: Fresh,

@@ -12,7 +12,7 @@ use crate::audit::Action;
 use crate::domain::access::Denial;
 use crate::domain::record::stored_instant;
 use crate::error::{Error, Target};
-use crate::idempotency::Running;
+use crate::idempotency::Turn;
 use crate::store::records::{StoredRecord, StoredRequest, Written};
 use crate::upload::form::NewRecord;
 use crate::upload::{Defaults, Parcel, Reception, receive};
@@ -45,26 +45,34 @@ pub async fn create(
     if caller.role == Role::Admin {
         return Err(Error::Denied(Denial::Role, Target::Patient));
     }
-    let running = Running::begin(&app, &caller, "POST /records", request.headers()).await?;
-    let earlier = match &running {
-        Some(running) => store::records::find_by_request(app.db().await?, running.key()).await?,
-        None => None,
-    };
+    let turn = Turn::take(&app, &caller, "POST /records", request.headers()).await?;
+    let answer = carry_out(&app, &caller, &turn, request).await;
+    turn.end(&app).await;
+    answer
+}
+
+async fn carry_out(
+    app: &AppState,
+    caller: &Caller,
+    turn: &Turn,
+    request: Request,
+) -> Result<Response, Error> {
     let fresh = app.vault.begin()?;
-    let reception = Reception {
-        app: &app,
-        caller: &caller,
-        fresh: earlier.is_none().then_some(&fresh),
-        amending: false,
-    };
-    let parcel = receive(reception, request).await?;
-    let request = running.as_ref().map(|running| StoredRequest {
-        key: running.key().to_owned(),
-        fingerprint: parcel.fingerprint.clone(),
-    });
-    match (earlier, request) {
-        (Some(earlier), Some(request)) => replay(&app, &caller, &earlier, &request).await,
-        (_, request) => write(&app, &caller, fresh, parcel, request).await,
+    let receiver = turn.earlier.is_none().then_some(&fresh);
+    let parcel = receive(
+        Reception {
+            app,
+            caller,
+            fresh: receiver,
+            amending: false,
+        },
+        request,
+    )
+    .await?;
+    let request = turn.request(parcel.fingerprint.clone());
+    match (&turn.earlier, request) {
+        (Some(earlier), Some(request)) => replay(app, caller, earlier, &request).await,
+        (_, request) => write(app, caller, fresh, parcel, request).await,
     }
 }
 
@@ -91,11 +99,12 @@ async fn write(
     };
     writing::check_appointment(app, caller, patient, draft.appointment_id).await?;
     writing::check_quota(app, caller, parcel.file.as_ref()).await?;
-    admit(
+    let rule = admit(
         app,
         Attempt::on_patient(caller, patient, Action::of_writing(draft.record_type)),
     )
     .await?;
+    writing::check_patient(app, patient, rule).await?;
 
     let id = fresh.id;
     let again = request.clone();

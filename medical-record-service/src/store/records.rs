@@ -1,5 +1,11 @@
 //! The `records` collection: one document per record, holding every version of it and its unpublished events.
 
+mod listing;
+mod stored;
+
+pub use listing::{Filter, ListKey, list};
+pub use stored::{StoredRecord, StoredRequest, StoredVersion, StoredWithdrawal};
+
 use chrono::{DateTime, Utc};
 use common::events::Event;
 use common::ids::{RecordId, UserId};
@@ -7,126 +13,9 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{self, Bson, Document, doc};
 use mongodb::error::Error;
 use mongodb::{Collection, Database};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{id, instant, outbox, plain, unique, unique_where_present, utc, uuid};
-use crate::crypto::WrappedKey;
-use crate::domain::record::{Outline, RecordType};
-
-/// A version as stored: facts to find it by in the clear, its clinical part sealed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StoredVersion {
-    pub id: bson::Uuid,
-    pub version: u32,
-    pub record_type: String,
-    pub doctor_id: Option<bson::Uuid>,
-    pub appointment_id: Option<bson::Uuid>,
-    pub occurred_at: bson::DateTime,
-    pub created_at: bson::DateTime,
-    pub file_id: Option<bson::Uuid>,
-    /// Bytes that the file takes; 0 without one.
-    pub file_bytes: i64,
-    pub key_id: String,
-    #[serde(with = "serde_bytes_binary")]
-    pub wrapped_key: Vec<u8>,
-    #[serde(with = "serde_bytes_binary")]
-    pub sealed: Vec<u8>,
-    /// The request that wrote it, if it carried an idempotency key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<StoredRequest>,
-}
-
-/// An idempotent request: its key (hashed together with user and route) and what it asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredRequest {
-    pub key: String,
-    pub fingerprint: String,
-}
-
-/// A withdrawal as stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StoredWithdrawal {
-    pub at: bson::DateTime,
-    #[serde(with = "serde_bytes_binary")]
-    pub sealed_reason: Vec<u8>,
-}
-
-/// A record as stored. A list carries only the newest version in `versions`, and all ids in `version_ids`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct StoredRecord {
-    patient_id: bson::Uuid,
-    author_id: bson::Uuid,
-    version_ids: Vec<bson::Uuid>,
-    /// Set once the record is withdrawn.
-    pub withdrawal: Option<StoredWithdrawal>,
-    /// Oldest first.
-    pub versions: Vec<StoredVersion>,
-}
-
-impl StoredVersion {
-    /// Its id.
-    pub fn id(&self) -> RecordId {
-        id(self.id)
-    }
-
-    /// When it was written.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        utc(self.created_at)
-    }
-
-    /// When the thing it tells of happened.
-    pub fn occurred_at(&self) -> DateTime<Utc> {
-        utc(self.occurred_at)
-    }
-
-    /// The key to open it with, as stored.
-    pub fn key(&self) -> WrappedKey {
-        WrappedKey {
-            key_id: self.key_id.clone(),
-            sealed: self.wrapped_key.clone(),
-        }
-    }
-}
-
-impl StoredRecord {
-    /// All but the clinical part.
-    pub fn outline(&self) -> Outline {
-        Outline {
-            patient_id: id(self.patient_id),
-            author_id: id(self.author_id),
-            versions: self.version_ids.iter().copied().map(id).collect(),
-            is_withdrawn: self.withdrawal.is_some(),
-        }
-    }
-
-    /// One version of it.
-    pub fn version(&self, wanted: RecordId) -> Option<&StoredVersion> {
-        self.versions.iter().find(|version| version.id() == wanted)
-    }
-}
-
-/// Which records of a patient to list.
-#[derive(Debug, Clone)]
-pub struct Filter {
-    pub patient: UserId,
-    /// Only those that this doctor wrote.
-    pub author: Option<UserId>,
-    /// Also those entered in error.
-    pub with_withdrawn: bool,
-    pub record_type: Option<RecordType>,
-    pub from: Option<DateTime<Utc>>,
-    /// Up to, but not including.
-    pub until: Option<DateTime<Utc>>,
-    /// The key of the last record seen.
-    pub after: Option<ListKey>,
-}
-
-/// Where a record stands in a list: newest first by what happened, then by id.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct ListKey {
-    pub occurred_at: DateTime<Utc>,
-    pub id: RecordId,
-}
+use super::{instant, outbox, plain, unique, unique_where_present, uuid};
 
 /// What became of a write that may meet another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,22 +170,6 @@ pub async fn refers_to_file(db: &Database, file: uuid::Uuid) -> Result<bool, Err
         .is_some())
 }
 
-/// The newest versions that `filter` lets through, at most `limit`.
-pub async fn list(db: &Database, filter: &Filter, limit: u32) -> Result<Vec<StoredRecord>, Error> {
-    let pipeline = [
-        doc! { "$match": matching(filter) },
-        doc! { "$sort": { "occurred_at": -1, "head": -1 } },
-        doc! { "$limit": i64::from(limit) },
-        doc! { "$project": shape(doc! { "$slice": ["$versions", -1] }.into()) },
-    ];
-    collection(db)
-        .aggregate(pipeline)
-        .with_type::<StoredRecord>()
-        .await?
-        .try_collect()
-        .await
-}
-
 async fn first(db: &Database, filter: Document) -> Result<Option<StoredRecord>, Error> {
     let pipeline = [
         doc! { "$match": filter },
@@ -315,60 +188,6 @@ fn shape(versions: Bson) -> Document {
     doc! { "patient_id": 1, "author_id": 1, "withdrawal": 1, "version_ids": "$versions.id", "versions": versions }
 }
 
-fn matching(filter: &Filter) -> Document {
-    let mut found = doc! { "patient_id": uuid(filter.patient) };
-    if let Some(author) = filter.author {
-        found.insert("author_id", uuid(author));
-    }
-    if !filter.with_withdrawn {
-        found.insert("withdrawal", Bson::Null);
-    }
-    if let Some(kind) = filter.record_type {
-        found.insert("record_type", kind.as_str());
-    }
-    let mut period = Document::new();
-    if let Some(from) = filter.from {
-        period.insert("$gte", instant(from));
-    }
-    if let Some(until) = filter.until {
-        period.insert("$lt", instant(until));
-    }
-    if !period.is_empty() {
-        found.insert("occurred_at", period);
-    }
-    if let Some(after) = &filter.after {
-        let at = instant(after.occurred_at);
-        let older = doc! { "occurred_at": { "$lt": at } };
-        found.insert(
-            "$or",
-            [
-                older,
-                doc! { "occurred_at": at, "head": { "$lt": uuid(after.id) } },
-            ],
-        );
-    }
-    found
-}
-
 fn collection(db: &Database) -> Collection<Document> {
     db.collection("records")
-}
-
-/// Bytes as BSON binary; `Vec<u8>` alone would become an array of numbers.
-mod serde_bytes_binary {
-    use mongodb::bson::Binary;
-    use mongodb::bson::spec::BinarySubtype;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        Binary {
-            subtype: BinarySubtype::Generic,
-            bytes: bytes.to_vec(),
-        }
-        .serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        Binary::deserialize(deserializer).map(|binary| binary.bytes)
-    }
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use mongodb::Database;
 use uuid::Uuid;
 
+use super::scanner::Scan;
 use super::sweeper::Sweeper;
 use crate::AppState;
 use crate::crypto::blocks::{self, BlockCipher};
@@ -63,6 +64,7 @@ pub struct Writer {
     db: Database,
     cipher: BlockCipher,
     pending: Pending,
+    scan: Option<Scan>,
     index: u32,
     touched: DateTime<Utc>,
 }
@@ -110,10 +112,15 @@ impl Drop for Pending {
 }
 
 impl Writer {
-    /// Note the upload, then take its blocks, sealed under the key of `fresh`.
+    /// Note the upload, then take its blocks: scanned, sealed under the key of `fresh`, stored.
     pub async fn open(app: &AppState, fresh: &Fresh) -> Result<Self, Error> {
         let (db, file, now) = (app.db().await?.clone(), Uuid::now_v7(), app.clock.now());
         let cipher = fresh.file(file)?;
+        let settings = app.settings.current();
+        let scan = match &settings.records.scanner {
+            Some(address) => Some(Scan::begin(address, settings.records.scanner_patience()).await?),
+            None => None,
+        };
         store::uploads::open(&db, file, now).await?;
         let pending = Pending {
             file,
@@ -124,12 +131,16 @@ impl Writer {
             db,
             cipher,
             pending,
+            scan,
             index: 0,
             touched: now,
         })
     }
 
     async fn put(&mut self, plain: Vec<u8>, last: bool) -> Result<(), Error> {
+        if let Some(scan) = &mut self.scan {
+            scan.feed(&plain).await?;
+        }
         let sealed = self.cipher.seal(self.index, last, plain)?;
         store::files::put_block(&self.db, self.pending.file, self.index, sealed).await?;
         self.index += 1;
@@ -137,6 +148,9 @@ impl Writer {
     }
 
     async fn finish(self, size: u64, now: DateTime<Utc>) -> Result<Pending, Error> {
+        if let Some(scan) = self.scan {
+            scan.verdict().await?;
+        }
         store::files::finish(&self.db, self.pending.file, blocks::stored_size(size), now).await?;
         Ok(self.pending)
     }

@@ -1,24 +1,22 @@
 //! Receives a request that writes a record: its fields and its file, in whatever order they come.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use axum::body::Body;
-use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use common::auth::Caller;
-use common::extract::{Json, too_large, unsupported_media_type};
-use common::ids::UserId;
+use common::extract::{Json, unsupported_media_type};
 use common::problem::Problem;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::Received;
-use super::body::{Cut, Limits, Shared, guard};
+use super::body::Limits;
 use super::file::{Declared, Intake, Writer};
 use super::form::{Amendment, Fields, NewRecord};
 use super::slots::Full;
+use super::watch::{Watch, refuse_announced_excess};
 use crate::AppState;
 use crate::access::{Attempt, precheck};
 use crate::audit::Action;
-use crate::domain::record::RecordType;
 use crate::error::Error;
 use crate::vault::Fresh;
 
@@ -47,16 +45,16 @@ pub struct Parcel {
 
 /// Receive `request`.
 pub async fn receive(reception: Reception<'_>, request: Request) -> Result<Parcel, Error> {
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = content_type
-        .and_then(|text| text.split(';').next())
-        .map(|text| text.trim().to_ascii_lowercase());
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(unsupported_media_type("send the body as it is, without Content-Encoding").into());
     }
+    let declared = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = declared
+        .and_then(|text| text.split(';').next())
+        .map(|text| text.trim().to_ascii_lowercase());
     match essence.as_deref() {
         Some("application/json") => reception.json(request).await,
         Some("multipart/form-data") => reception.multipart(request).await,
@@ -86,45 +84,34 @@ impl Reception<'_> {
             Full::User => too_many_uploads().into(),
         })?;
         let settings = self.app.settings.current();
+        let limit = settings.records.max_file_bytes;
         let limits = Limits {
-            bytes: settings.records.max_file_bytes + FORM_BYTES,
+            bytes: limit + FORM_BYTES,
             idle: settings.records.upload_idle(),
             total: settings.records.upload_time(),
         };
-        refuse_announced_excess(request.headers(), limits.bytes, settings.records.max_file_bytes)?;
-        let (parts, body) = request.into_parts();
-        let (stream, shared) = guard(body, limits);
-        let request = Request::from_parts(parts, Body::from_stream(stream));
-        let received = self
-            .parts(request, &shared, settings.records.max_file_bytes)
-            .await;
-        if received.is_err() && !matches!(shared.cut(), Some(Cut::Ended | Cut::TooSlow)) {
-            shared.drain().await;
+        refuse_announced_excess(request.headers(), limits.bytes, limit)?;
+        let (request, watch) = Watch::over(request, limits, limit);
+        let received = self.parts(request, &watch).await;
+        if received.is_err() {
+            watch.drain().await;
         }
         received
     }
 
-    async fn parts(&self, request: Request, shared: &Shared, limit: u64) -> Result<Parcel, Error> {
+    async fn parts(&self, request: Request, watch: &Watch) -> Result<Parcel, Error> {
         let mut form = Multipart::from_request(request, &())
             .await
             .map_err(|_| Problem::bad_request("the multipart boundary is missing"))?;
         let (mut fields, mut file) = (Fields::default(), None);
-        while let Some(part) = form
-            .next_field()
-            .await
-            .map_err(|error| unreadable(&error, shared, limit))?
-        {
-            shared.content();
-            let name = part.name().unwrap_or_default().to_owned();
-            if name == "file" {
-                let received = self.file(part, &fields, shared, limit).await?;
-                match (received, &file) {
-                    (Some(_), Some(_)) => return Err(Error::invalid("/file", "is there twice")),
-                    (Some(received), None) => file = Some(received),
-                    (None, _) => {}
-                }
-            } else {
-                field(part, &name, &mut fields, (self.amending, shared, limit)).await?;
+        while let Some(part) = form.next_field().await.map_err(|error| watch.refusal(&error))? {
+            watch.content();
+            if part.name() != Some("file") {
+                field(part, &mut fields, self.amending, watch).await?;
+            } else if let Some(received) = self.file(part, &fields, watch).await?
+                && file.replace(received).is_some()
+            {
+                return Err(Error::invalid("/file", "is there twice"));
             }
         }
         let fingerprint = fingerprint(&fields, file.as_ref());
@@ -139,75 +126,54 @@ impl Reception<'_> {
         &self,
         mut part: Field<'_>,
         fields: &Fields,
-        shared: &Shared,
-        limit: u64,
+        watch: &Watch,
     ) -> Result<Option<Received>, Error> {
         let declared = Declared {
             name: part.file_name().unwrap_or_default().to_owned(),
             content_type: part.content_type().map(str::to_owned),
         };
-        let first = part
-            .chunk()
-            .await
-            .map_err(|error| unreadable(&error, shared, limit))?;
+        let mut piece = watch.chunk(&mut part).await?;
         // What a browser sends when no file was chosen.
-        if declared.name.is_empty() && first.as_ref().is_none_or(|piece| piece.is_empty()) {
+        if declared.name.is_empty() && piece.as_ref().is_none_or(bytes::Bytes::is_empty) {
             return Ok(None);
         }
-        self.check_early(fields.patient(), fields.kind()).await?;
+        self.check_early(fields).await?;
         let writer = match self.fresh {
             Some(fresh) => Some(Writer::open(self.app, fresh).await?),
             None => None,
         };
-        let mut intake = Intake::new(declared, limit, writer);
-        let mut piece = first;
+        let mut intake = Intake::new(declared, watch.limit(), writer);
         while let Some(bytes) = piece {
-            shared.content();
             intake.take(&bytes, self.app.clock.now()).await?;
-            piece = part
-                .chunk()
-                .await
-                .map_err(|error| unreadable(&error, shared, limit))?;
+            piece = watch.chunk(&mut part).await?;
         }
         intake.finish(self.app.clock.now()).await.map(Some)
     }
 
     /// When the form began with what decides, a caller who may not write is told before the file is taken. In
     /// any other order the file waits, linked to nothing, until the decision is made.
-    async fn check_early(&self, patient: Option<UserId>, kind: Option<RecordType>) -> Result<(), Error> {
-        match (patient, kind) {
+    async fn check_early(&self, fields: &Fields) -> Result<(), Error> {
+        match (fields.patient(), fields.kind()) {
             (Some(patient), Some(kind)) if !self.amending && self.fresh.is_some() => {
-                precheck(
-                    self.app,
-                    Attempt::on_patient(self.caller, patient, Action::of_writing(kind)),
-                )
-                .await
+                let attempt = Attempt::on_patient(self.caller, patient, Action::of_writing(kind));
+                precheck(self.app, attempt).await
             }
             _ => Ok(()),
         }
     }
 }
 
-async fn field(
-    mut part: Field<'_>,
-    name: &str,
-    fields: &mut Fields,
-    (amending, shared, limit): (bool, &Shared, u64),
-) -> Result<(), Error> {
+async fn field(mut part: Field<'_>, fields: &mut Fields, amending: bool, watch: &Watch) -> Result<(), Error> {
+    let name = part.name().unwrap_or_default().to_owned();
     let pointer = format!("/{}", name.chars().take(64).collect::<String>());
-    let Some((slot, most)) = fields.slot(name, amending) else {
+    let Some((slot, most)) = fields.slot(&name, amending) else {
         return Err(Error::invalid(&pointer, "is not known here"));
     };
     if slot.is_some() {
         return Err(Error::invalid(&pointer, "is there twice"));
     }
     let mut bytes = Vec::new();
-    while let Some(piece) = part
-        .chunk()
-        .await
-        .map_err(|error| unreadable(&error, shared, limit))?
-    {
-        shared.content();
+    while let Some(piece) = watch.chunk(&mut part).await? {
         bytes.extend_from_slice(&piece);
         if bytes.len() > most {
             return Err(Error::invalid(
@@ -219,36 +185,6 @@ async fn field(
     let text = String::from_utf8(bytes).map_err(|_| Error::invalid(&pointer, "is not UTF-8"))?;
     *slot = Some(text);
     Ok(())
-}
-
-/// A body that says it is too large is refused unread, if the client waits to be told.
-fn refuse_announced_excess(headers: &HeaderMap, most: u64, limit: u64) -> Result<(), Error> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let waits = headers
-        .get(header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if waits && announced.is_some_and(|length| length > most) {
-        Err(Error::FileTooLarge(limit))
-    } else {
-        Ok(())
-    }
-}
-
-fn unreadable(error: &MultipartError, shared: &Shared, limit: u64) -> Error {
-    match shared.cut() {
-        Some(Cut::TooLarge) => Error::FileTooLarge(limit),
-        Some(Cut::Overhead) => too_large("the form has more around its contents than any form needs").into(),
-        Some(Cut::TooSlow) => Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "upload-too-slow",
-            "The upload was too slow",
-        )
-        .detail("nothing came for too long, or it took too long in all")
-        .into(),
-        Some(Cut::Ended) | None => Problem::bad_request(format!("not a form: {}", error.body_text())).into(),
-    }
 }
 
 fn too_many_uploads() -> Problem {

@@ -259,6 +259,10 @@ async fn the_setting_any_lets_every_verified_doctor_in_and_nobody_else() {
         .await
         .expect(200);
     app.note(&doctor, &patient).await;
+    for nobody in [common::ids::UserId::generate(), pending.id] {
+        let body = json!({"patient_id": nobody, "record_type": "OTHER"});
+        assert_eq!(app.post(&doctor, &body).await.problem(404), "not-found");
+    }
     app.get(&pending, &format!("/records/{}/{id}", patient.id))
         .await
         .expect(403);

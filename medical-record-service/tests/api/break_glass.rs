@@ -15,7 +15,7 @@ async fn the_patient_sees_who_broke_the_glass_and_why() {
     let id = app.document(&patient, &patient).await;
     let base = format!("/records/{}", patient.id);
     for path in [
-        "".to_owned(),
+        String::new(),
         format!("/{id}"),
         format!("/{id}/file"),
         format!("/{id}/versions"),

@@ -124,7 +124,8 @@ async fn a_range_goes_on_only_in_the_same_file() {
     let path = stored(&app, &patient, PDF, "a.pdf", "application/pdf").await;
     let etag = app.get(&patient, &path).await.header("etag").to_owned();
     let ask = async |tag: String| {
-        app.get_with(&patient, &path, &[("range", "bytes=0-3"), ("if-range", &tag)]).await
+        app.get_with(&patient, &path, &[("range", "bytes=0-3"), ("if-range", &tag)])
+            .await
     };
     ask(etag.clone()).await.expect(206);
     ask("\"another\"".to_owned()).await.expect(200);
@@ -220,7 +221,13 @@ async fn the_store_is_a_gridfs_bucket_that_holds_nothing_readable() {
     let bucket = app.db.gridfs_bucket(None);
     let entry = bucket.find_one(doc! {}).await.unwrap().unwrap();
     let mut copy = Vec::new();
-    bucket.open_download_stream(entry.id).await.unwrap().read_to_end(&mut copy).await.unwrap();
+    bucket
+        .open_download_stream(entry.id)
+        .await
+        .unwrap()
+        .read_to_end(&mut copy)
+        .await
+        .unwrap();
     assert_eq!(copy.len() as u64, entry.length);
 }
 

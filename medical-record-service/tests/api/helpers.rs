@@ -1,25 +1,25 @@
 //! A running service, the people around it, and the requests they make.
 
+mod bus;
+mod disk;
+mod wire;
+
+pub(crate) use wire::Wire;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use common::auth::Role;
-use common::broker::{AmqpSettings, Broker, ConsumerSpec};
+use common::broker::{AmqpSettings, Broker};
 use common::clients::appointments::{AppointmentCard, Relationship};
 use common::clients::users::{UserCard, Verification};
 use common::clock::Clock;
 use common::discovery::Discovery;
-use common::events::{Event, Payload, RecordChange};
-use common::ids::{AppointmentId, RecordId, UserId};
-use common_testing::{
-    Answer, Client, Peers, TestServer, TokenMint, amqp_url, core_with, eventually, mongo_database,
-};
-use futures_util::TryStreamExt;
+use common::ids::{AppointmentId, UserId};
+use common_testing::{Answer, Client, Peers, TestServer, TokenMint, amqp_url, core_with, mongo_database};
 use medical_record_service::config::{DEFAULTS, Settings};
 use medical_record_service::{NAME, assemble};
 use mongodb::Database;
-use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -248,14 +248,6 @@ impl TestApp {
             .collect()
     }
 
-    pub(crate) async fn count(&self, collection: &str) -> u64 {
-        self.db
-            .collection::<Document>(collection)
-            .count_documents(doc! {})
-            .await
-            .unwrap()
-    }
-
     /// Only user-service is found; appointment-service is away.
     pub(crate) fn only_users(peers: &Peers) -> Discovery {
         let address = peers.discovery().resolve("user-service")[0].base_url();
@@ -288,86 +280,4 @@ pub(crate) fn part(bytes: &[u8], name: &str, content_type: &str) -> Part {
 
 pub(crate) fn id_of(answer: &Answer) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// Events as another service would receive them.
-pub(crate) struct Events {
-    received: Arc<Mutex<Vec<Event>>>,
-}
-
-impl Events {
-    /// The event about this subject.
-    pub(crate) async fn about(&self, subject: impl ToString) -> Event {
-        let subject = subject.to_string();
-        eventually("the event arrives", || async {
-            self.received
-                .lock()
-                .unwrap()
-                .iter()
-                .find(|event| event.subject == subject)
-                .cloned()
-        })
-        .await
-    }
-}
-
-impl TestApp {
-    /// Listen to what is said about records, from now on.
-    pub(crate) async fn listen(&self) -> Events {
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&received);
-        let spec = ConsumerSpec {
-            queue: "listener".to_owned(),
-            bindings: vec!["record.*".to_owned()],
-            prefetch: 8,
-            delivery_limit: 3,
-        };
-        self.broker.consume(spec, move |event| {
-            kept.lock().unwrap().push(event);
-            std::future::ready(Ok(()))
-        });
-        let payload = Payload::RecordCreated(RecordChange {
-            record_id: RecordId::generate(),
-            patient_id: UserId::generate(),
-            author_id: UserId::generate(),
-            version: 1,
-        });
-        let probe = Event::new("test", "probe", now(), &payload);
-        eventually("the queue is bound", || async {
-            self.broker.publish(&probe).await.ok()
-        })
-        .await;
-        Events { received }
-    }
-
-    /// Documents that still carry events.
-    pub(crate) async fn unpublished(&self) -> u64 {
-        let mut count = 0;
-        for collection in ["records", "access_log"] {
-            let waiting = doc! { "outbox_due": { "$exists": true } };
-            count += self
-                .db
-                .collection::<Document>(collection)
-                .count_documents(waiting)
-                .await
-                .unwrap();
-        }
-        count
-    }
-
-    /// A whole collection as text and bytes, as somebody with the disk would see it.
-    pub(crate) async fn everything(&self, collection: &str) -> String {
-        let found = self
-            .db
-            .collection::<Document>(collection)
-            .find(doc! {})
-            .await
-            .unwrap();
-        let documents: Vec<Document> = found.try_collect().await.unwrap();
-        let bytes: Vec<u8> = documents
-            .iter()
-            .flat_map(|document| document.to_vec().unwrap())
-            .collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
 }

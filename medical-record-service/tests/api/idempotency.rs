@@ -1,11 +1,12 @@
 //! The same request again: answered again, carried out once.
 
 use common_testing::{Answer, Client, eventually};
+use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use reqwest::multipart::Form;
 use serde_json::{Value, json};
 
-use crate::helpers::{PDF, Person, TestApp, form, part};
+use crate::helpers::{PDF, Person, TestApp, Wire, form, part};
 
 async fn post(app: &TestApp, who: &Person, key: &str, body: &Value) -> Answer {
     let request = app.client.request(Method::POST, "/records", &who.token);
@@ -34,10 +35,7 @@ async fn the_same_request_is_answered_again_and_carried_out_once() {
     assert_eq!(again.header("location"), first.header("location"));
     assert_eq!(again.json(), first.json());
     assert_eq!((app.count("records").await, app.count("fs.files").await), (1, 1));
-    eventually("nothing runs any more", || async {
-        (app.count("running").await == 0).then_some(())
-    })
-    .await;
+    assert_eq!(app.count("running").await, 0, "nothing runs any more");
 }
 
 #[tokio::test]
@@ -150,10 +148,7 @@ async fn a_refused_request_may_be_sent_again_corrected() {
         "invalid-request"
     );
     let right = json!({"patient_id": patient.id, "record_type": "IMAGING"});
-    eventually("the key is free again", || async {
-        (post(&app, &patient, "key-1", &right).await.status == 201).then_some(())
-    })
-    .await;
+    post(&app, &patient, "key-1", &right).await.expect(201);
 }
 
 #[tokio::test]
@@ -162,35 +157,43 @@ async fn a_key_whose_process_died_becomes_free() {
     let patient = app.patient();
     let body = json!({"patient_id": patient.id, "record_type": "HISTORY"});
     post(&app, &patient, "key-1", &body).await.expect(201);
-    eventually("nothing runs any more", || async {
-        (app.count("running").await == 0).then_some(())
-    })
-    .await;
-    // As if a process had noted a request and died over it.
-    let notes = app.db.collection::<mongodb::bson::Document>("running");
-    let key = app
-        .db
-        .collection::<mongodb::bson::Document>("records")
-        .find_one(mongodb::bson::doc! {})
-        .await
-        .unwrap()
-        .unwrap();
-    let key = key.get_array("idempotency_keys").unwrap()[0]
+    // As if the process had died after it had noted the request and before it wrote the record.
+    let records = app.db.collection::<Document>("records");
+    let written = records.find_one_and_delete(doc! {}).await.unwrap().unwrap();
+    let key = written.get_array("idempotency_keys").unwrap()[0]
         .as_str()
-        .unwrap()
-        .to_owned();
+        .unwrap();
     let since = mongodb::bson::DateTime::from_millis(app.clock.now().timestamp_millis());
-    notes
-        .insert_one(mongodb::bson::doc! { "_id": key, "since": since })
+    app.db
+        .collection::<Document>("running")
+        .insert_one(doc! { "_id": key, "since": since })
         .await
         .unwrap();
-    assert_eq!(
-        post(&app, &patient, "key-1", &body).await.problem(409),
-        "request-still-running"
-    );
+    let early = post(&app, &patient, "key-1", &body).await;
+    assert_eq!(early.problem(409), "request-still-running");
+    assert!(early.headers.contains_key("retry-after"));
     app.clock.advance(chrono::TimeDelta::minutes(12));
     let late = app.again(&patient, common::auth::Role::Patient);
     post(&app, &late, "key-1", &body).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_off_may_try_again_at_once() {
+    let app = TestApp::start().await;
+    let patient = app.patient();
+    let headers = "idempotency-key: key-1\r\ncontent-type: application/json\r\ncontent-length: 1000";
+    let mut wire = Wire::open(&app, &patient, headers).await;
+    wire.send(b"{").await;
+    eventually("it runs", || async {
+        (app.count("running").await == 1).then_some(())
+    })
+    .await;
+    drop(wire);
+    let body = json!({"patient_id": patient.id, "record_type": "HISTORY"});
+    eventually("the second try is carried out", || async {
+        (post(&app, &patient, "key-1", &body).await.status == 201).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

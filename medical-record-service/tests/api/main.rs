@@ -1,5 +1,11 @@
 //! The whole service from outside: real MongoDB, real HTTP, stand-ins for the neighbours.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "panicking is how a test fails"
+)]
+
 mod access;
 mod amendments;
 mod audit;
@@ -15,4 +21,5 @@ mod lists;
 mod outage;
 mod protocol;
 mod records;
+mod scanner;
 mod uploads;

@@ -1,5 +1,10 @@
 //! The database goes away and comes back; processes die over uploads.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tasks end with the test's runtime, and the environment says where servers are"
+)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +57,6 @@ async fn carry(mut near: TcpStream, target: Arc<str>, mut open: watch::Receiver<
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the test servers are")]
 fn server_url() -> String {
     std::env::var("TEST_MONGODB_URL").unwrap()
 }
