@@ -1,6 +1,7 @@
 //! Every change of the registry, with the credential behind it and the address it came from.
 
 use crate::domain::actor::Actor;
+use crate::domain::draft::Invalid;
 use crate::domain::names::{AppName, InstanceId};
 
 /// `what` was done.
@@ -14,4 +15,11 @@ pub(crate) fn refused(actor: &Actor, app: &AppName, what: &str) {
     let from = actor.from.map(|from| from.to_string());
     metrics::counter!("eureka_server_refusals_total").increment(1);
     tracing::warn!(target: "audit", credential = %actor.name, from, app = %app, refused = what, "registry");
+}
+
+/// A registration is not fit to be read by others.
+pub(crate) fn invalid(actor: &Actor, app: &AppName, why: &Invalid) {
+    let from = actor.from.map(|from| from.to_string());
+    metrics::counter!("eureka_server_refusals_total").increment(1);
+    tracing::warn!(target: "audit", credential = %actor.name, from, app = %app, %why, "registration refused");
 }

@@ -1,6 +1,6 @@
 //! The typed settings.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
 
 use chrono::TimeDelta;
@@ -127,6 +127,7 @@ impl Discovery {
                     Loopback::Fixed(allowed) => allowed,
                     Loopback::Auto => listens_on_loopback,
                 },
+                is_own: is_own_address,
                 domains: self
                     .addresses
                     .domains
@@ -160,6 +161,11 @@ impl Discovery {
             longest: TimeDelta::seconds(settings.longest_s.into()),
         }
     }
+}
+
+/// Only an address of this machine can be bound. Nothing is sent.
+fn is_own_address(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 impl<'de> Deserialize<'de> for Loopback {
@@ -220,6 +226,12 @@ mod tests {
         assert!(loopback(auto, "127.0.0.1") && loopback(auto, "localhost") && loopback(auto, "::1"));
         assert!(!loopback(auto, "0.0.0.0") && !loopback(auto, "10.0.0.1"));
         assert!(loopback(on, "0.0.0.0") && !loopback(off, "127.0.0.1"));
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_told_from_others() {
+        assert!(is_own_address([127, 0, 0, 1].into()));
+        assert!(!is_own_address([203, 0, 113, 9].into()));
     }
 
     #[test]

@@ -17,8 +17,10 @@ const METADATA: [&str; 3] = ["100.100.100.200", "fd00:ec2::254", "192.0.0.192"];
 pub struct AddressPolicy {
     /// Ranges within which an address must lie.
     pub allowed: Vec<Cidr>,
-    /// Whether this machine itself may be meant.
+    /// Whether this machine itself may be meant, by loopback or by an address of its own.
     pub loopback: bool,
+    /// Tells whether an address is this machine's own.
+    pub is_own: fn(IpAddr) -> bool,
     /// Ends of names with dots that may be used, as `svc.cluster.local`.
     pub domains: Vec<String>,
     /// Ports on which other things than services of ours listen.
@@ -122,7 +124,8 @@ impl AddressPolicy {
         if is_special(address) {
             return Err(BadAddress::Special);
         }
-        let known = self.allowed.iter().any(|range| range.contains(address));
+        let known = self.allowed.iter().any(|range| range.contains(address))
+            || (self.loopback && (self.is_own)(address));
         if known {
             Ok(())
         } else {

@@ -95,7 +95,8 @@ pub(super) fn enter(state: &AppState, actor: &Actor, app: &AppName, draft: Draft
         .as_deref()
         .and_then(Status::parse)
         .filter(|status| *status != Status::Unknown);
-    let instance = draft.check(app, &state.rules, state.board.now().timestamp_millis())?;
+    let checked = draft.check(app, &state.rules, state.board.now().timestamp_millis());
+    let instance = checked.inspect_err(|why| audit::invalid(actor, app, why))?;
     if !is_replica
         && state.settings.addresses.must_equal_peer
         && actor.from.is_some_and(|from| from != instance.ip_addr)

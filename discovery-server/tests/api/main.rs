@@ -9,6 +9,7 @@
 mod access;
 mod caps;
 mod changes;
+mod clients;
 mod dashboard;
 mod helpers;
 mod our_client;

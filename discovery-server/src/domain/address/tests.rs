@@ -5,6 +5,7 @@ fn policy(loopback: bool) -> AddressPolicy {
     AddressPolicy {
         allowed: ranges.iter().map(|range| range.parse().unwrap()).collect(),
         loopback,
+        is_own: |address| address == IpAddr::from([192, 0, 2, 7]),
         domains: vec!["svc.cluster.local".to_owned()],
         refused_ports: vec![22, 3306],
     }
@@ -58,6 +59,13 @@ fn addresses_of_private_networks_pass_and_loopback_where_wanted() {
     }
     assert!(policy(true).address("127.0.0.1").is_ok() && policy(true).address("::1").is_ok());
     assert_eq!(policy(true).address("169.254.169.254"), Err(BadAddress::Special));
+}
+
+#[test]
+fn an_address_of_this_machine_is_as_good_as_loopback() {
+    assert!(policy(true).address("192.0.2.7").is_ok());
+    assert_eq!(policy(false).address("192.0.2.7"), Err(BadAddress::OutOfRange));
+    assert_eq!(policy(true).address("192.0.2.8"), Err(BadAddress::OutOfRange));
 }
 
 #[test]
