@@ -28,8 +28,10 @@ pub struct TestApp {
     pub client: Client,
     pub db: MySqlPool,
     pub clock: Clock,
-    pub state: AppState,
-    pub server: TestServer,
+    #[expect(dead_code, reason = "lives as long as the app")]
+    state: AppState,
+    #[expect(dead_code, reason = "stops when dropped")]
+    server: TestServer,
 }
 
 /// Somebody who has logged in.

@@ -2,6 +2,15 @@
 
 #![expect(unreachable_pub, reason = "one crate: its modules share what they have")]
 
+mod audit;
+mod doctors;
 mod helpers;
+mod internal;
+mod keys;
 mod login;
+mod passwords;
 mod registration;
+mod second_factor;
+mod sessions;
+mod start;
+mod users;

@@ -1,0 +1,110 @@
+//! What the service needs before it serves anybody.
+
+use common::clock::Clock;
+use common_testing::{As, mysql_database};
+use user_service::{AppState, MIGRATOR};
+
+use crate::helpers::{TestApp, assemble, settings};
+
+async fn refusal(overrides: &str) -> String {
+    let (_core, state) = assemble(mysql_database(&MIGRATOR).await, overrides, Clock::System);
+    format!("{:#}", user_service::start(&state).await.unwrap_err())
+}
+
+#[tokio::test]
+async fn without_an_administrator_the_password_of_the_first_is_needed() {
+    assert!(
+        refusal("admin: {password: null}")
+            .await
+            .contains("ADMIN_PASSWORD")
+    );
+    assert!(
+        refusal("admin: {password: short}")
+            .await
+            .contains("ADMIN_PASSWORD")
+    );
+    assert!(refusal("admin: {email: nonsense}").await.contains("ADMIN_EMAIL"));
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_once() {
+    let app = TestApp::start().await;
+    app.admin().await;
+    let later = TestApp::start_on(
+        app.db.clone(),
+        "admin: {email: new@clinic.example, password: null}",
+        Clock::System,
+    )
+    .await;
+    later.admin().await;
+    let admins: i64 = sqlx::query_scalar("select count(*) from users")
+        .fetch_one(&app.db)
+        .await
+        .unwrap();
+    assert_eq!(admins, 1);
+}
+
+#[tokio::test]
+async fn placeholders_for_secrets_are_refused() {
+    let db = mysql_database(&MIGRATOR).await;
+    for (overrides, says) in [
+        ("master: {key: null}", "MASTER_KEY"),
+        ("master: {key: changeme}", "MASTER_KEY"),
+        (
+            "master: {key: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}",
+            "MASTER_KEY",
+        ),
+        ("service: {secrets: \"api-gateway:changeme\"}", "SERVICE_SECRETS"),
+        ("service: {secrets: \"api-gateway\"}", "SERVICE_SECRETS"),
+    ] {
+        let live = settings(overrides);
+        let (core, _) = common_testing::core(&live);
+        let broker = common::broker::Broker::start(&live.current().amqp, &core.background);
+        let outbox = common::outbox::Outbox::start(db.clone(), broker, &core.background);
+        let refused = AppState::new(core, live.current(), db.clone(), outbox).err();
+        assert!(format!("{:#}", refused.unwrap()).contains(says), "{overrides}");
+    }
+}
+
+#[tokio::test]
+async fn what_no_route_answers_is_a_problem_too() {
+    let app = TestApp::start().await;
+    assert_eq!(
+        app.client.get("/nothing", As::Anyone).await.problem(404),
+        "not-found"
+    );
+    assert_eq!(
+        app.client.get("/login", As::Anyone).await.problem(405),
+        "method-not-allowed"
+    );
+    let request = app.client.request(http::Method::POST, "/login", As::Anyone);
+    let answer = common_testing::Client::send(request.header("content-type", "text/plain").body("{}")).await;
+    assert_eq!(answer.problem(415), "unsupported-media-type");
+    let request = app.client.request(http::Method::POST, "/login", As::Anyone);
+    let answer =
+        common_testing::Client::send(request.header("content-type", "application/json").body("{")).await;
+    assert_eq!(answer.problem(400), "malformed-request");
+}
+
+#[test]
+fn the_description_names_every_public_route() {
+    let api = serde_json::to_value(user_service::openapi()).unwrap();
+    let described: usize = api["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|path| path.as_object().unwrap().len())
+        .sum();
+    let table = include_str!("../../src/routes.rs");
+    let served: usize = table
+        .lines()
+        .filter(|line| line.contains(".route(") && !line.contains("/internal/"))
+        .map(|line| {
+            ["get(", "post(", "put(", "patch(", "delete("]
+                .iter()
+                .filter(|method| line.contains(**method))
+                .count()
+        })
+        .sum();
+    assert_eq!(described, served);
+}
