@@ -69,7 +69,8 @@ pub async fn add(
         notice.version,
         facts,
         notice.due_at,
-        notice.due_at,
+        // Another service's clock may be ahead of ours.
+        notice.due_at.min(now),
         notice.expires_at,
         now
     )

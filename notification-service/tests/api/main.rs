@@ -1,0 +1,16 @@
+//! The service from outside: its endpoints, its events, and what reaches people.
+
+mod bus;
+mod crashes;
+mod events;
+mod fakes;
+mod files;
+mod helpers;
+mod listing;
+mod notify;
+mod preferences;
+mod reminders;
+mod sendgrid;
+mod smtp;
+mod twilio;
+mod webhooks;
