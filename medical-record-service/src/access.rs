@@ -6,7 +6,6 @@ use common::auth::{Caller, Role};
 use common::events::{Event, GlassBroken, Payload};
 use common::ids::{RecordId, UserId};
 use http::HeaderMap;
-use mongodb::Database;
 
 use crate::AppState;
 use crate::audit::{Action, Entry};
@@ -14,7 +13,7 @@ use crate::domain::access::{Denial, Facts, Operation, Rule, decide};
 use crate::domain::record::Outline;
 use crate::domain::text;
 use crate::error::{Error, Target};
-use crate::store;
+use crate::store::{self, Database};
 
 /// The header by which a doctor reads in an emergency.
 pub const BREAK_GLASS: &str = "x-break-glass";

@@ -7,7 +7,6 @@ use common::auth::Caller;
 use common::context::RequestContext;
 use common::events::Event;
 use common::ids::{RecordId, UserId};
-use mongodb::Database;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -15,6 +14,7 @@ use crate::crypto::MasterKeys;
 use crate::domain::access::{Denial, Operation, Rule};
 use crate::domain::record::RecordType;
 use crate::error::Error;
+use crate::store::Database;
 use crate::store::access_log::{self, NewRow, Placed, Row, Tail};
 
 /// Rounds of meeting another instance at the same place before giving up.

@@ -5,20 +5,20 @@ use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use mongodb::{Cursor, Database};
-use uuid::Uuid;
 
 use crate::crypto::Broken;
 use crate::crypto::blocks::{self, BlockCipher};
 use crate::error::Error;
-use crate::store::files::{self, Chunk};
+use crate::store::Database;
+use crate::store::files::{self, Blocks};
+use crate::store::records::FileId;
 
 /// Blocks that are verified before the answer begins: what breaks in them is still a proper error.
 const AHEAD: usize = 4;
 
 /// A stored file.
 pub struct Stored {
-    pub file: Uuid,
+    pub file: FileId,
     pub cipher: BlockCipher,
     pub size: u64,
     pub sha256: String,
@@ -26,7 +26,7 @@ pub struct Stored {
 
 struct Reader {
     stored: Stored,
-    cursor: Cursor<Chunk>,
+    blocks: Blocks,
     index: u32,
     first: u64,
     last: u64,
@@ -39,11 +39,11 @@ struct Reader {
 pub async fn open(db: &Database, stored: Stored, first: u64, last: u64) -> Result<Body, Error> {
     let range = blocks::covering(first, last);
     let whole = first == 0 && last + 1 == stored.size;
-    let cursor = files::blocks(db, stored.file, range.clone()).await?;
+    let blocks = files::blocks(db, stored.file, range.clone()).await?;
     let hash = whole.then(|| Context::new(&SHA256));
     let mut reader = Reader {
         stored,
-        cursor,
+        blocks,
         index: range.start,
         first,
         last,
@@ -71,12 +71,12 @@ impl Reader {
         if blocks::start_of(self.index) > self.last {
             return Ok(None);
         }
-        let chunk = files::next(&mut self.cursor).await?.ok_or(Broken)?;
-        if i64::from(chunk.n) != i64::from(self.index) {
+        let (place, sealed) = self.blocks.next().await?.ok_or(Broken)?;
+        if place != i64::from(self.index) {
             return Err(Broken.into());
         }
         let is_last = self.index + 1 == blocks::count(self.stored.size);
-        let plain = self.stored.cipher.open(self.index, is_last, chunk.into_bytes())?;
+        let plain = self.stored.cipher.open(self.index, is_last, sealed)?;
         let start = blocks::start_of(self.index);
         let end = start + plain.len() as u64;
         if end != self.expected_end() {

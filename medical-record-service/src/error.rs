@@ -53,13 +53,13 @@ pub enum Error {
     Busy,
     /// What cannot be written into the access log does not happen.
     #[error("the access log cannot be written: {0}")]
-    Unlogged(mongodb::error::Error),
+    Unlogged(store::Error),
     /// Stored bytes do not verify.
     #[error(transparent)]
     Broken(#[from] Broken),
     /// MongoDB.
     #[error(transparent)]
-    Mongo(#[from] mongodb::error::Error),
+    Mongo(#[from] store::Error),
     /// Another service.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -157,7 +157,7 @@ fn broken(error: Broken) -> Problem {
     .detail("What is stored is not what was written. Nothing was sent; the operators have been alerted.")
 }
 
-fn mongo(error: &mongodb::error::Error) -> Problem {
+fn mongo(error: &store::Error) -> Problem {
     if store::is_away(error) {
         tracing::warn!(%error, "the record store is away");
         return Problem::unavailable("the record store is away at the moment");

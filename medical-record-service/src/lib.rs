@@ -30,8 +30,6 @@ use common::clock::Clock;
 use common::config::Live;
 use common::core::Core;
 use common::page::Cursors;
-use mongodb::Database;
-use mongodb::bson::doc;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use utoipa::OpenApi;
@@ -40,6 +38,7 @@ use audit::Audit;
 use config::Settings;
 use crypto::MasterKeys;
 use relay::Relay;
+use store::Database;
 use upload::slots::Slots;
 use upload::sweeper::Sweeper;
 use vault::Vault;
@@ -73,7 +72,7 @@ impl FromRef<AppState> for Verifier {
 
 impl AppState {
     /// The database with its indexes in place: without them two of what must be one could be stored.
-    async fn db(&self) -> Result<&Database, mongodb::error::Error> {
+    async fn db(&self) -> Result<&Database, store::Error> {
         self.prepared.get_or_try_init(|| store::prepare(&self.db)).await?;
         Ok(&self.db)
     }
@@ -137,9 +136,9 @@ fn watch(core: &Core, state: &AppState, broker: Broker) {
     });
 }
 
-async fn ping(state: &AppState) -> Result<serde_json::Value, mongodb::error::Error> {
+async fn ping(state: &AppState) -> Result<serde_json::Value, store::Error> {
     let db = state.db().await?;
-    db.run_command(doc! { "ping": 1 }).await?;
+    store::ping(db).await?;
     Ok(json!({ "database": db.name() }))
 }
 

@@ -7,12 +7,11 @@ use chrono::TimeDelta;
 use common::background::Background;
 use common::broker::{Broker, BrokerState};
 use common::clock::Clock;
-use mongodb::Database;
-use mongodb::error::Error;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::outbox::{self, CARRIERS, Pending};
+use crate::store::{Database, Error};
 
 /// Another instance's writes, and what a dead one left, are found by looking.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

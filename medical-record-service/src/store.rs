@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod files;
+mod forms;
 pub mod grants;
 pub mod outbox;
 pub mod records;
@@ -13,9 +14,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use common::ids::Id;
 use mongodb::bson::{self, Document, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::error::{ErrorKind, WriteFailure};
 use mongodb::options::{ClientOptions, IndexOptions, WriteConcern};
-use mongodb::{Client, Database, IndexModel};
+use mongodb::{Client, IndexModel};
+
+pub use mongodb::Database;
+pub use mongodb::error::Error;
+
 use secrecy::ExposeSecret;
 
 use crate::config::MongoSettings;
@@ -48,6 +53,11 @@ pub async fn prepare(db: &Database) -> Result<(), Error> {
     grants::prepare(db).await?;
     access_log::prepare(db).await?;
     outbox::prepare(db).await
+}
+
+/// Is the server there?
+pub async fn ping(db: &Database) -> Result<(), Error> {
+    db.run_command(doc! { "ping": 1 }).await.map(drop)
 }
 
 /// Another document holds the same value under a unique index.

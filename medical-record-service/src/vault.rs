@@ -3,17 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use common::ids::RecordId;
-use mongodb::bson;
-use uuid::Uuid;
+use common::ids::{RecordId, UserId};
 
 use crate::crypto::blocks::BlockCipher;
 use crate::crypto::{Broken, DataKey, MasterKeys, WrappedKey, text};
 use crate::domain::record::{Content, Withdrawal};
-use crate::store::records::{StoredRecord, StoredVersion, StoredWithdrawal};
-
-const CONTENT: &str = "content";
-const WITHDRAWAL: &str = "withdrawal";
+use crate::store::records::{FileId, StoredRecord, StoredVersion, StoredWithdrawal};
 
 /// Seals and opens records under their own keys.
 #[derive(Clone)]
@@ -24,6 +19,13 @@ pub struct Fresh {
     pub id: RecordId,
     key: DataKey,
     wrapped: WrappedKey,
+}
+
+/// Whose record it is, and who wrote it.
+#[derive(Debug, Clone, Copy)]
+pub struct Parties {
+    pub patient: UserId,
+    pub author: UserId,
 }
 
 impl Vault {
@@ -39,29 +41,28 @@ impl Vault {
         Ok(Fresh { id, key, wrapped })
     }
 
-    /// The clinical part of a version.
-    pub fn content(&self, version: &StoredVersion) -> Result<Content, Broken> {
-        let bytes = text::open_text(&self.key(version)?, version.id(), CONTENT, &version.sealed)?;
+    /// The clinical part of a version of `record`.
+    pub fn content(&self, record: &StoredRecord, version: &StoredVersion) -> Result<Content, Broken> {
+        let context = content_context(parties(record), version)?;
+        let bytes = text::open_text(&self.key(version)?, &context, &version.sealed)?;
         serde_json::from_slice(&bytes).map_err(|_| Broken)
     }
 
     /// What opens the blocks of a version's file.
-    pub fn file(&self, version: &StoredVersion, file: Uuid) -> Result<BlockCipher, Broken> {
-        BlockCipher::new(&self.key(version)?, file)
+    pub fn file(&self, version: &StoredVersion, file: FileId) -> Result<BlockCipher, Broken> {
+        BlockCipher::new(&self.key(version)?, file.uuid())
     }
 
-    /// A withdrawal of the version `head`, to be stored.
+    /// A withdrawal of a record whose newest version is `head`, to be stored.
     pub fn seal_withdrawal(
         &self,
         head: &StoredVersion,
         reason: &str,
         at: DateTime<Utc>,
     ) -> Result<StoredWithdrawal, Broken> {
-        let sealed_reason = text::seal_text(&self.key(head)?, head.id(), WITHDRAWAL, reason.as_bytes())?;
-        Ok(StoredWithdrawal {
-            at: bson::DateTime::from_millis(at.timestamp_millis()),
-            sealed_reason,
-        })
+        let context = withdrawal_context(head, at);
+        let sealed_reason = text::seal_text(&self.key(head)?, &context, reason.as_bytes())?;
+        Ok(StoredWithdrawal { at, sealed_reason })
     }
 
     /// The withdrawal of a record whose newest version is `head`.
@@ -70,36 +71,72 @@ impl Vault {
         record: &StoredRecord,
         head: &StoredVersion,
     ) -> Result<Option<Withdrawal>, Broken> {
-        let Some(stored) = &record.withdrawal else {
+        let Some(StoredWithdrawal { at, sealed_reason }) = &record.withdrawal else {
             return Ok(None);
         };
-        let bytes = text::open_text(&self.key(head)?, head.id(), WITHDRAWAL, &stored.sealed_reason)?;
-        let at = DateTime::from_timestamp_millis(stored.at.timestamp_millis()).ok_or(Broken)?;
+        let bytes = text::open_text(&self.key(head)?, &withdrawal_context(head, *at), sealed_reason)?;
         Ok(Some(Withdrawal {
             reason: String::from_utf8(bytes).map_err(|_| Broken)?,
-            at,
+            at: *at,
         }))
     }
 
     fn key(&self, version: &StoredVersion) -> Result<DataKey, Broken> {
-        self.0.unwrap(version.id(), &version.key())
+        self.0.unwrap(version.id, &version.key)
     }
 }
 
 impl Fresh {
     /// What seals the blocks of this version's file.
-    pub fn file(&self, file: Uuid) -> Result<BlockCipher, Broken> {
-        BlockCipher::new(&self.key, file)
-    }
-
-    /// The clinical part, sealed.
-    pub fn seal(&self, content: &Content) -> Result<Vec<u8>, Broken> {
-        let bytes = serde_json::to_vec(content).map_err(|_| Broken)?;
-        text::seal_text(&self.key, self.id, CONTENT, &bytes)
+    pub fn file(&self, file: FileId) -> Result<BlockCipher, Broken> {
+        BlockCipher::new(&self.key, file.uuid())
     }
 
     /// The key, as it may be stored.
-    pub fn wrapped(&self) -> &WrappedKey {
-        &self.wrapped
+    pub fn wrapped(&self) -> WrappedKey {
+        self.wrapped.clone()
     }
+
+    /// Seal the clinical part into `version`, bound to everything that stands there in the clear.
+    pub fn seal(
+        &self,
+        parties: Parties,
+        version: &mut StoredVersion,
+        content: &Content,
+    ) -> Result<(), Broken> {
+        let bytes = serde_json::to_vec(content).map_err(|_| Broken)?;
+        version.sealed = text::seal_text(&self.key, &content_context(parties, version)?, &bytes)?;
+        Ok(())
+    }
+}
+
+fn parties(record: &StoredRecord) -> Parties {
+    Parties {
+        patient: record.patient_id,
+        author: record.author_id,
+    }
+}
+
+/// What stands in the clear is authenticated with what is sealed: a record cannot be moved to another patient,
+/// dated back or made into another type by changing its document.
+fn content_context(parties: Parties, version: &StoredVersion) -> Result<Vec<u8>, Broken> {
+    let StoredVersion {
+        id,
+        version: number,
+        record_type,
+        doctor_id,
+        appointment_id,
+        file_id,
+        ..
+    } = version;
+    let who = (parties.patient, parties.author, doctor_id, appointment_id);
+    let when = (
+        version.occurred_at.timestamp_millis(),
+        version.created_at.timestamp_millis(),
+    );
+    serde_json::to_vec(&("content", id, number, record_type, who, when, file_id)).map_err(|_| Broken)
+}
+
+fn withdrawal_context(head: &StoredVersion, at: DateTime<Utc>) -> Vec<u8> {
+    format!("withdrawal of {} at {}", head.id, at.timestamp_millis()).into_bytes()
 }

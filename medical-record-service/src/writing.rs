@@ -5,7 +5,6 @@ use common::auth::{Caller, Role};
 use common::events::RecordChange;
 use common::ids::{AppointmentId, RecordId, UserId};
 use common::problem::Problem;
-use mongodb::bson;
 
 use crate::domain::access::Rule;
 use crate::domain::record::Content;
@@ -13,7 +12,7 @@ use crate::error::Error;
 use crate::store::records::{NewVersion, StoredRecord, StoredRequest, StoredVersion, Written};
 use crate::upload::file::{Claimed, Pending};
 use crate::upload::{Draft, Received};
-use crate::vault::Fresh;
+use crate::vault::{Fresh, Parties};
 use crate::{AppState, events, store};
 
 /// A version that has been checked and may be written.
@@ -44,24 +43,25 @@ impl Manuscript<'_> {
             file: facts,
             amendment_reason: self.draft.amendment_reason,
         };
-        let key = self.fresh.wrapped();
-        let version = StoredVersion {
-            id: stored_id(id),
+        let mut version = StoredVersion {
+            id,
             version: number,
-            record_type: self.draft.record_type.as_str().to_owned(),
-            doctor_id: (self.caller.role == Role::Doctor).then(|| stored_id(self.caller.id)),
-            appointment_id: self.draft.appointment_id.map(stored_id),
-            occurred_at: bson::DateTime::from_millis(self.draft.occurred_at.timestamp_millis()),
-            created_at: bson::DateTime::from_millis(self.at.timestamp_millis()),
-            file_id: pending
-                .as_ref()
-                .map(|file| bson::Uuid::from_bytes(file.id().into_bytes())),
+            record_type: self.draft.record_type,
+            doctor_id: (self.caller.role == Role::Doctor).then_some(self.caller.id),
+            appointment_id: self.draft.appointment_id,
+            occurred_at: self.draft.occurred_at,
+            created_at: self.at,
+            file_id: pending.as_ref().map(Pending::id),
             file_bytes,
-            key_id: key.key_id.clone(),
-            wrapped_key: key.sealed.clone(),
-            sealed: self.fresh.seal(&content)?,
+            key: self.fresh.wrapped(),
+            sealed: Vec::new(),
             request: self.request,
         };
+        let parties = Parties {
+            patient: self.patient,
+            author: self.caller.id,
+        };
+        self.fresh.seal(parties, &mut version, &content)?;
         let change = RecordChange {
             record_id: id,
             patient_id: self.patient,
@@ -77,10 +77,6 @@ impl Manuscript<'_> {
             pending,
         ))
     }
-}
-
-fn stored_id<K>(id: common::ids::Id<K>) -> bson::Uuid {
-    bson::Uuid::from_bytes(id.uuid().into_bytes())
 }
 
 /// A visit that a record names must be one of this patient, and of the doctor who writes.

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::ids::RecordId;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 use super::{Broken, KEY, NONCE, cipher, open, random, seal};
 
@@ -26,12 +27,12 @@ struct MasterKey {
 }
 
 /// A data key as it may be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrappedKey {
     /// Names the master key that wrapped it.
     pub key_id: String,
-    /// Nonce, then ciphertext and tag.
-    pub sealed: Vec<u8>,
+    /// Nonce, then ciphertext and tag, in base64.
+    pub sealed: String,
 }
 
 /// The key of one record version.
@@ -59,7 +60,7 @@ impl MasterKeys {
         let nonce: [u8; NONCE] = random()?;
         let mut wrapped = secret.to_vec();
         seal(&self.current.wrap, nonce, &context(record), &mut wrapped)?;
-        let sealed = [nonce.as_slice(), &wrapped].concat();
+        let sealed = STANDARD.encode([nonce.as_slice(), &wrapped].concat());
         Ok((
             DataKey::from(&secret),
             WrappedKey {
@@ -72,7 +73,8 @@ impl MasterKeys {
     /// The data key of `record`. One that was moved here from another record does not open.
     pub fn unwrap(&self, record: RecordId, wrapped: &WrappedKey) -> Result<DataKey, Broken> {
         let master = self.named(&wrapped.key_id).ok_or(Broken)?;
-        let (nonce, sealed) = wrapped.sealed.split_first_chunk::<NONCE>().ok_or(Broken)?;
+        let sealed = STANDARD.decode(&wrapped.sealed).map_err(|_| Broken)?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Broken)?;
         open(&master.wrap, *nonce, &context(record), sealed.to_vec()).map(|secret| DataKey::from(&secret))
     }
 

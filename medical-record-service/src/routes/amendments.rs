@@ -170,8 +170,8 @@ impl Amending<'_> {
             text::reason(fields.amendment_reason.take().as_deref().unwrap_or_default()),
         );
         let defaults = Defaults {
-            record_type: amended.record_type.parse().ok(),
-            occurred_at: Some(amended.occurred_at()),
+            record_type: Some(amended.record_type),
+            occurred_at: Some(amended.occurred_at),
         };
         let draft = fields.draft(&mut checks, defaults, now);
         let (Some(mut draft), Some(reason), true) = (draft, reason, checks.is_clean()) else {

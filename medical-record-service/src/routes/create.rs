@@ -147,7 +147,7 @@ pub async fn replay(
         caller,
         outline.patient_id,
         Action::Read,
-        (version.id(), Some(&outline)),
+        (version.id, Some(&outline)),
     );
     admit(app, attempt).await?;
     Ok(RecordView::open(&app.vault, earlier, version)?.replayed())

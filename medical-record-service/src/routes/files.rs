@@ -42,11 +42,8 @@ pub async fn download(
 ) -> Result<Response, Error> {
     let record = readable(&app, &caller, (patient, id), Action::Download, &headers).await?;
     let version = writing::version(&record, id)?;
-    let facts = app.vault.content(version)?.file.ok_or(Error::NotFound)?;
-    let file = version
-        .file_id
-        .map(|id| uuid::Uuid::from_bytes(id.bytes()))
-        .ok_or(Broken)?;
+    let facts = app.vault.content(&record, version)?.file.ok_or(Error::NotFound)?;
+    let file = version.file_id.ok_or(Broken)?;
     let etag = format!("\"{}\"", facts.sha256);
     if matches(headers.get(header::IF_NONE_MATCH), &etag) {
         return describe(

@@ -3,14 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use common::extract::Json;
-use common::ids::{AppointmentId, Id, RecordId, UserId};
+use common::ids::{AppointmentId, RecordId, UserId};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use mongodb::bson;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::crypto::Broken;
 use crate::domain::data::JsonObject;
 use crate::domain::record::{FileFacts, RecordType, Status, Withdrawal};
 use crate::error::Error;
@@ -49,9 +46,9 @@ pub struct RecordView {
 impl RecordView {
     /// Open one version of a record.
     pub fn open(vault: &Vault, record: &StoredRecord, version: &StoredVersion) -> Result<Self, Error> {
-        let content = vault.content(version)?;
+        let content = vault.content(record, version)?;
         let outline = record.outline();
-        let id = version.id();
+        let id = version.id;
         let status = outline.status(id);
         let withdrawal = if status == Status::Withdrawn {
             vault.withdrawal(record, version)?
@@ -61,20 +58,20 @@ impl RecordView {
         Ok(Self {
             id,
             patient_id: outline.patient_id,
-            doctor_id: version.doctor_id.map(wire_id),
+            doctor_id: version.doctor_id,
             author_id: outline.author_id,
-            record_type: version.record_type.parse().map_err(|_| Broken)?,
+            record_type: version.record_type,
             title: content.title,
             notes: content.notes,
             data: content.data,
-            appointment_id: version.appointment_id.map(wire_id),
-            occurred_at: version.occurred_at(),
+            appointment_id: version.appointment_id,
+            occurred_at: version.occurred_at,
             file: content.file,
             status,
             version: version.version,
             amends: outline.amends(id),
             amendment_reason: content.amendment_reason,
-            created_at: version.created_at(),
+            created_at: version.created_at,
             withdrawal,
         })
     }
@@ -100,8 +97,4 @@ impl RecordView {
             .insert(marker, HeaderValue::from_static("true"));
         response
     }
-}
-
-fn wire_id<K>(id: bson::Uuid) -> Id<K> {
-    Id::from(Uuid::from_bytes(id.bytes()))
 }

@@ -6,13 +6,13 @@ use common::events::Event;
 use common::ids::UserId;
 use futures_util::TryStreamExt;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{self, Binary, Document, doc};
+use mongodb::bson::{Binary, Document, doc};
 use mongodb::error::Error;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{instant, outbox, unique, utc, uuid};
+use super::{forms, instant, outbox, unique, uuid};
 
 /// A row without its place in the chain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,8 +40,6 @@ pub struct Placed {
     pub line: String,
     pub key_id: String,
     pub tag: Vec<u8>,
-    /// When it was written.
-    pub written_at: DateTime<Utc>,
 }
 
 /// The last row of a patient's chain.
@@ -68,14 +66,15 @@ struct StoredRow {
     seq: i64,
     line: String,
     key_id: String,
-    tag: Binary,
-    at: bson::DateTime,
+    #[serde(with = "forms::bytes")]
+    tag: Vec<u8>,
 }
 
 #[derive(Deserialize)]
 struct StoredTail {
     seq: i64,
-    tag: Binary,
+    #[serde(with = "forms::bytes")]
+    tag: Vec<u8>,
 }
 
 pub(super) async fn prepare(db: &Database) -> Result<(), Error> {
@@ -96,7 +95,7 @@ pub async fn tail(db: &Database, patient: UserId) -> Result<Tail, Error> {
     Ok(found
         .map(|row| Tail {
             seq: row.seq,
-            tag: row.tag.bytes,
+            tag: row.tag,
         })
         .unwrap_or_default())
 }
@@ -152,8 +151,7 @@ fn place(stored: StoredRow) -> Result<Placed, Error> {
         row,
         line: stored.line,
         key_id: stored.key_id,
-        tag: stored.tag.bytes,
-        written_at: utc(stored.at),
+        tag: stored.tag,
     })
 }
 

@@ -3,28 +3,29 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use mongodb::bson::{self, Binary, Document, doc, spec::BinarySubtype};
+use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use mongodb::error::Error;
 use mongodb::options::{Acknowledgment, CollectionOptions, WriteConcern};
 use mongodb::{Collection, Cursor, Database};
 use serde::Deserialize;
-use uuid::Uuid;
 
-use super::{instant, plain, unique};
+use super::records::FileId;
+use super::{instant, plain, unique, uuid};
 use crate::crypto::blocks;
 
-/// A stored block.
-#[derive(Debug, Deserialize)]
-pub struct Chunk {
-    /// Its place in the file.
-    pub n: i32,
+#[derive(Deserialize)]
+struct Chunk {
+    n: i64,
     data: Binary,
 }
 
-impl Chunk {
-    /// The sealed bytes.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.data.bytes
+/// The stored blocks of a range, in order, as they come.
+pub struct Blocks(Cursor<Chunk>);
+
+impl Blocks {
+    /// The place and the sealed bytes of the next block; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        Ok(self.0.try_next().await?.map(|chunk| (chunk.n, chunk.data.bytes)))
     }
 }
 
@@ -39,19 +40,19 @@ pub(super) async fn prepare(db: &Database) -> Result<(), Error> {
 }
 
 /// Store one sealed block. Its durability comes with [`finish`]: the journal keeps the order of writes.
-pub async fn put_block(db: &Database, file: Uuid, index: u32, sealed: Vec<u8>) -> Result<(), Error> {
+pub async fn put_block(db: &Database, file: FileId, index: u32, sealed: Vec<u8>) -> Result<(), Error> {
     let data = Binary {
         subtype: BinarySubtype::Generic,
         bytes: sealed,
     };
-    let chunk = doc! { "files_id": key(file), "n": number(index), "data": data };
+    let chunk = doc! { "files_id": uuid(file), "n": number(index), "data": data };
     chunks(db).insert_one(chunk).await.map(drop)
 }
 
 /// All blocks are stored: write the file's entry, journalled.
-pub async fn finish(db: &Database, file: Uuid, stored_length: u64, at: DateTime<Utc>) -> Result<(), Error> {
+pub async fn finish(db: &Database, file: FileId, stored_length: u64, at: DateTime<Utc>) -> Result<(), Error> {
     let entry = doc! {
-        "_id": key(file),
+        "_id": uuid(file),
         "length": i64::try_from(stored_length).unwrap_or(i64::MAX),
         "chunkSize": i32::try_from(blocks::STORED).unwrap_or(i32::MAX),
         "uploadDate": instant(at),
@@ -63,38 +64,25 @@ pub async fn finish(db: &Database, file: Uuid, stored_length: u64, at: DateTime<
 }
 
 /// The stored blocks of a range, in order.
-pub async fn blocks(db: &Database, file: Uuid, range: std::ops::Range<u32>) -> Result<Cursor<Chunk>, Error> {
+pub async fn blocks(db: &Database, file: FileId, range: std::ops::Range<u32>) -> Result<Blocks, Error> {
     let wanted =
-        doc! { "files_id": key(file), "n": { "$gte": number(range.start), "$lt": number(range.end) } };
+        doc! { "files_id": uuid(file), "n": { "$gte": number(range.start), "$lt": number(range.end) } };
     db.collection::<Chunk>("fs.chunks")
         .find(wanted)
         .sort(doc! { "n": 1 })
         .projection(doc! { "_id": 0, "n": 1, "data": 1 })
         .batch_size(8)
         .await
+        .map(Blocks)
 }
 
 /// Remove a file that no record refers to.
-pub async fn remove(db: &Database, file: Uuid) -> Result<(), Error> {
-    files(db).delete_one(doc! { "_id": key(file) }).await?;
+pub async fn remove(db: &Database, file: FileId) -> Result<(), Error> {
+    files(db).delete_one(doc! { "_id": uuid(file) }).await?;
     chunks(db)
-        .delete_many(doc! { "files_id": key(file) })
+        .delete_many(doc! { "files_id": uuid(file) })
         .await
         .map(drop)
-}
-
-/// How many blocks are stored for a file.
-pub async fn count_blocks(db: &Database, file: Uuid) -> Result<u64, Error> {
-    chunks(db).count_documents(doc! { "files_id": key(file) }).await
-}
-
-/// The next block, or `None` after the last.
-pub async fn next(cursor: &mut Cursor<Chunk>) -> Result<Option<Chunk>, Error> {
-    cursor.try_next().await
-}
-
-fn key(file: Uuid) -> bson::Uuid {
-    bson::Uuid::from_bytes(file.into_bytes())
 }
 
 fn number(index: u32) -> i32 {

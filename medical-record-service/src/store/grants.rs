@@ -3,37 +3,23 @@
 use chrono::{DateTime, Utc};
 use common::ids::UserId;
 use futures_util::TryStreamExt;
-use mongodb::bson::{self, Bson, Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 use mongodb::{Collection, Database};
 use serde::Deserialize;
 
-use super::{id, instant, unique, utc, uuid};
+use super::{forms, instant, unique, uuid};
 
 /// A grant of one patient to one doctor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Grant {
+    #[serde(with = "forms::id")]
     pub doctor_id: UserId,
+    #[serde(with = "forms::instant")]
     pub created_at: DateTime<Utc>,
     /// Never, if absent.
+    #[serde(with = "forms::maybe_instant")]
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Deserialize)]
-struct StoredGrant {
-    doctor_id: bson::Uuid,
-    created_at: bson::DateTime,
-    expires_at: Option<bson::DateTime>,
-}
-
-impl From<StoredGrant> for Grant {
-    fn from(stored: StoredGrant) -> Self {
-        Self {
-            doctor_id: id(stored.doctor_id),
-            created_at: utc(stored.created_at),
-            expires_at: stored.expires_at.map(utc),
-        }
-    }
 }
 
 pub(super) async fn prepare(db: &Database) -> Result<(), Error> {
@@ -88,13 +74,13 @@ pub async fn list(
     if let Some(after) = after {
         wanted.insert("doctor_id", doc! { "$gt": uuid(after) });
     }
-    let grants = db.collection::<StoredGrant>("grants");
+    let grants = db.collection::<Grant>("grants");
     let found = grants
         .find(wanted)
         .sort(doc! { "doctor_id": 1 })
         .limit(i64::from(limit))
         .await?;
-    found.map_ok(Grant::from).try_collect().await
+    found.try_collect().await
 }
 
 fn valid(patient: UserId, now: DateTime<Utc>) -> Document {

@@ -4,7 +4,7 @@ mod listing;
 mod stored;
 
 pub use listing::{Filter, ListKey, list};
-pub use stored::{StoredRecord, StoredRequest, StoredVersion, StoredWithdrawal};
+pub use stored::{FileId, StoredRecord, StoredRequest, StoredVersion, StoredWithdrawal};
 
 use chrono::{DateTime, Utc};
 use common::events::Event;
@@ -54,12 +54,12 @@ pub async fn insert(
     new: NewVersion,
 ) -> Result<Written, Error> {
     let mut document = doc! {
-        "_id": new.version.id,
+        "_id": uuid(new.version.id),
         "patient_id": uuid(patient),
         "author_id": uuid(author),
-        "head": new.version.id,
-        "record_type": &new.version.record_type,
-        "occurred_at": new.version.occurred_at,
+        "head": uuid(new.version.id),
+        "record_type": new.version.record_type.as_str(),
+        "occurred_at": instant(new.version.occurred_at),
         "withdrawal": Bson::Null,
         "versions": [bson::serialize_to_bson(&new.version)?],
         "outbox": [outbox::entry(&new.event)],
@@ -84,9 +84,9 @@ pub async fn amend(db: &Database, head: RecordId, new: NewVersion) -> Result<Wri
         push.insert("idempotency_keys", &request.key);
     }
     let set = doc! {
-        "head": new.version.id,
-        "record_type": &new.version.record_type,
-        "occurred_at": new.version.occurred_at,
+        "head": uuid(new.version.id),
+        "record_type": new.version.record_type.as_str(),
+        "occurred_at": instant(new.version.occurred_at),
         "outbox_due": instant(new.at),
     };
     let unchanged = doc! { "head": uuid(head), "withdrawal": Bson::Null };
@@ -161,10 +161,9 @@ pub async fn any_by(db: &Database, patient: UserId, author: UserId) -> Result<bo
 }
 
 /// Whether a record refers to this file.
-pub async fn refers_to_file(db: &Database, file: uuid::Uuid) -> Result<bool, Error> {
-    let file = bson::Uuid::from_bytes(file.into_bytes());
+pub async fn refers_to_file(db: &Database, file: FileId) -> Result<bool, Error> {
     Ok(collection(db)
-        .find_one(doc! { "versions.file_id": file })
+        .find_one(doc! { "versions.file_id": uuid(file) })
         .projection(doc! { "_id": 1 })
         .await?
         .is_some())

@@ -2,8 +2,6 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use chrono::{DateTime, TimeDelta, Utc};
-use mongodb::Database;
-use uuid::Uuid;
 
 use super::scanner::Scan;
 use super::sweeper::Sweeper;
@@ -13,7 +11,8 @@ use crate::domain::file_name;
 use crate::domain::media::{Media, Refused, TextReader};
 use crate::domain::record::FileFacts;
 use crate::error::Error;
-use crate::store;
+use crate::store::records::FileId;
+use crate::store::{self, Database};
 use crate::vault::Fresh;
 
 /// How often an upload shows that it lives.
@@ -35,7 +34,7 @@ pub struct Received {
 
 /// A stored file that no record refers to yet. Dropped, it is removed.
 pub struct Pending {
-    file: Uuid,
+    file: FileId,
     sweeper: Sweeper,
     claimed: bool,
 }
@@ -43,7 +42,7 @@ pub struct Pending {
 /// A stored file that a record may refer to from now on. Dropped, it stays: when a write was cut off nobody
 /// knows whether it took place, and the sweeper looks much later.
 pub struct Claimed {
-    file: Uuid,
+    file: FileId,
     sweeper: Sweeper,
 }
 
@@ -71,7 +70,7 @@ pub struct Writer {
 
 impl Pending {
     /// Its id in GridFS.
-    pub fn id(&self) -> Uuid {
+    pub fn id(&self) -> FileId {
         self.file
     }
 
@@ -114,7 +113,7 @@ impl Drop for Pending {
 impl Writer {
     /// Note the upload, then take its blocks: scanned, sealed under the key of `fresh`, stored.
     pub async fn open(app: &AppState, fresh: &Fresh) -> Result<Self, Error> {
-        let (db, file, now) = (app.db().await?.clone(), Uuid::now_v7(), app.clock.now());
+        let (db, file, now) = (app.db().await?.clone(), FileId::generate(), app.clock.now());
         let cipher = fresh.file(file)?;
         let settings = app.settings.current();
         let scan = match &settings.records.scanner {

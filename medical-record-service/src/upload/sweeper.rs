@@ -3,14 +3,12 @@
 use chrono::TimeDelta;
 use common::background::Background;
 use common::clock::Clock;
-use mongodb::Database;
-use mongodb::error::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::store;
+use crate::store::records::FileId;
+use crate::store::{self, Database, Error};
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// An upload shows life every ten seconds, and at most one silence of its client more.
@@ -26,7 +24,7 @@ pub struct Sweeper {
 
 /// What a request that ended, however it ended, leaves to be done.
 enum Order {
-    RemoveFile(Uuid),
+    RemoveFile(FileId),
     EndRequest(String),
 }
 
@@ -39,7 +37,7 @@ impl Sweeper {
     }
 
     /// Remove a file soon. Should this process end first, the next look finds it.
-    pub fn remove(&self, file: Uuid) {
+    pub fn remove(&self, file: FileId) {
         let _ = self.orders.send(Order::RemoveFile(file));
     }
 
@@ -89,7 +87,7 @@ pub async fn sweep(db: &Database, clock: &Clock) -> Result<usize, Error> {
     Ok(stale.len())
 }
 
-async fn remove(db: &Database, file: Uuid) -> Result<(), Error> {
+async fn remove(db: &Database, file: FileId) -> Result<(), Error> {
     if !store::records::refers_to_file(db, file).await? {
         store::files::remove(db, file).await?;
         metrics::counter!("records_uploads_swept_total").increment(1);

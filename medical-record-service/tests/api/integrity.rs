@@ -136,30 +136,54 @@ async fn files_cannot_be_exchanged_between_records() {
 }
 
 #[tokio::test]
-async fn changed_texts_and_keys_are_errors_too() {
-    for field in ["versions.0.sealed", "versions.0.wrapped_key", "versions.0.key_id"] {
+async fn nothing_in_a_record_can_be_changed_unnoticed() {
+    let sealed = Binary {
+        subtype: BinarySubtype::Generic,
+        bytes: vec![7; 60],
+    };
+    let date = mongodb::bson::DateTime::from_millis(0);
+    let changes = [
+        doc! { "versions.0.sealed": sealed },
+        doc! { "versions.0.key.sealed": "AAAA" },
+        doc! { "versions.0.key.key_id": "another" },
+        doc! { "versions.0.record_type": "IMAGING" },
+        doc! { "versions.0.version": 2 },
+        doc! { "versions.0.occurred_at": date },
+        doc! { "versions.0.created_at": date },
+        doc! { "versions.0.doctor_id": mongodb::bson::Uuid::new() },
+        doc! { "versions.0.appointment_id": mongodb::bson::Uuid::new() },
+        doc! { "author_id": mongodb::bson::Uuid::new() },
+    ];
+    for change in changes {
         let app = TestApp::start().await;
         let patient = app.patient();
         let id = app.note(&patient, &patient).await;
         let records = app.db.collection::<Document>("records");
-        let change = if field.ends_with("key_id") {
-            doc! { field: "another" }
-        } else {
-            doc! { field: Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 60] } }
-        };
         records
-            .update_one(doc! {}, doc! { "$set": change })
+            .update_one(doc! {}, doc! { "$set": &change })
             .await
             .unwrap();
-        let answer = app.get(&patient, &format!("/records/{}/{id}", patient.id)).await;
-        assert_eq!(answer.problem(500), "integrity-failure", "{field}");
-        assert_eq!(
-            app.get(&patient, &format!("/records/{}", patient.id))
-                .await
-                .problem(500),
-            "integrity-failure"
-        );
+        for path in [String::new(), format!("/{id}"), format!("/{id}/versions")] {
+            let answer = app.get(&patient, &format!("/records/{}{path}", patient.id)).await;
+            assert_eq!(answer.problem(500), "integrity-failure", "{change} {path}");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_record_cannot_be_moved_to_another_patient() {
+    let app = TestApp::start().await;
+    let (victim, other) = (app.patient(), app.patient());
+    let id = app.note(&victim, &victim).await;
+    let records = app.db.collection::<Document>("records");
+    let moved = doc! { "patient_id": mongodb::bson::Uuid::from_bytes(other.id.uuid().into_bytes()) };
+    records.update_one(doc! {}, doc! { "$set": moved }).await.unwrap();
+    assert_eq!(
+        app.get(&other, &format!("/records/{}/{id}", other.id))
+            .await
+            .problem(500),
+        "integrity-failure"
+    );
 }
 
 #[tokio::test]
