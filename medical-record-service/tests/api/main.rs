@@ -10,6 +10,7 @@ mod access;
 mod amendments;
 mod audit;
 mod break_glass;
+mod durability;
 mod events;
 mod files;
 mod grants;
