@@ -2,6 +2,7 @@
 
 pub mod appointment;
 pub mod calendar;
+pub mod change;
 pub mod idempotency;
 pub mod schedule;
 pub mod status;

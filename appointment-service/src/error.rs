@@ -7,7 +7,7 @@ use common::http::CallError;
 use common::mysql;
 use common::problem::Problem;
 
-use crate::domain::appointment::Refusal;
+use crate::domain::change::Refusal;
 use crate::domain::schedule::Slot;
 use crate::routes::slots::SlotView;
 
@@ -23,6 +23,9 @@ pub enum Error {
     /// Nobody of this id can be visited.
     #[error("no such doctor")]
     NoSuchDoctor,
+    /// The doctor of this visit sees nobody any more.
+    #[error("doctor gone")]
+    DoctorGone,
     /// Nobody of this id can be booked for.
     #[error("no such patient")]
     NoSuchPatient,
@@ -77,6 +80,9 @@ impl From<Error> for Problem {
             Error::NotFound => Self::not_found(),
             Error::NoSuchDoctor => Self::not_found().detail("There is no such doctor."),
             Error::NoSuchPatient => Self::not_found().detail("There is no such patient."),
+            Error::DoctorGone => {
+                Self::conflict("doctor-unavailable", "This doctor sees nobody at the moment")
+            }
             Error::SlotTaken(next_free) => {
                 let next_free: Vec<SlotView> = next_free.iter().map(SlotView::from).collect();
                 Self::conflict("slot-taken", "This time is taken").with("next_free", next_free)

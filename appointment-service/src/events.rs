@@ -2,7 +2,8 @@
 
 use common::events::{AppointmentChange, Event, Payload};
 
-use crate::domain::appointment::{Appointment, Change};
+use crate::domain::appointment::Appointment;
+use crate::domain::change::Change;
 use crate::domain::status::Action;
 
 /// The event that tells of `change`, after which the visit is `visit`. Ids, times and states only.

@@ -1,6 +1,7 @@
 //! How people are called: as user-service says, or said last when it is away.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use common::clients::users::{UserCard, Users};
@@ -9,6 +10,9 @@ use common::ids::UserId;
 use sqlx::{MySqlConnection, MySqlPool};
 
 use crate::store::people::{self, Person};
+
+/// Reading a visit must not wait long for how its people are called today.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// Looks names up and remembers them.
 #[derive(Clone)]
@@ -39,15 +43,16 @@ impl Names {
         if stale.is_empty() {
             return Ok(names);
         }
-        match self.users.lookup(&stale).await {
-            Ok(cards) => {
+        match tokio::time::timeout(PATIENCE, self.users.lookup(&stale)).await {
+            Ok(Ok(cards)) => {
                 let connection = &mut *self.pool.acquire().await?;
                 for card in cards {
                     self.store(connection, &card).await?;
                     names.insert(card.id, card.name);
                 }
             }
-            Err(error) => tracing::warn!(%error, "names may be out of date"),
+            Ok(Err(error)) => tracing::warn!(%error, "names may be out of date"),
+            Err(_) => tracing::warn!("names may be out of date: user-service is slow"),
         }
         Ok(names)
     }

@@ -15,7 +15,8 @@ use serde::Serialize;
 use sqlx::MySqlConnection;
 use utoipa::ToSchema;
 
-use crate::domain::appointment::{Appointment, By, Change, State};
+use crate::domain::appointment::{Appointment, By, State};
+use crate::domain::change::Change;
 use crate::domain::status::Status;
 use crate::error::Error;
 use crate::store::{appointments, changes};

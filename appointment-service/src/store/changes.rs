@@ -5,7 +5,8 @@ use common::ids::{AppointmentId, UserId};
 use sqlx::MySqlConnection;
 
 use super::row::parse;
-use crate::domain::appointment::{By, Change};
+use crate::domain::appointment::By;
+use crate::domain::change::Change;
 use crate::domain::status::Status;
 
 pub async fn insert(

@@ -8,12 +8,7 @@ async fn ids(app: &App, who: &User, query: &str) -> Vec<String> {
         .await
         .expect(200)
         .json();
-    answer["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|visit| id(visit))
-        .collect()
+    answer["items"].as_array().unwrap().iter().map(id).collect()
 }
 
 fn id(visit: &Value) -> String {

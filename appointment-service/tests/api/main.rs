@@ -4,7 +4,9 @@
 
 mod access;
 mod booking;
+mod booking_rules;
 mod changes;
+mod defences;
 mod faults;
 mod helpers;
 mod idempotency;
@@ -15,3 +17,4 @@ mod proxy;
 mod races;
 mod reschedule;
 mod slots;
+mod story;

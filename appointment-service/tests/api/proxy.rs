@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use common::background::Background;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -18,19 +19,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let plugged = Arc::new(watch::Sender::new(true));
-        let watched = Arc::clone(&plugged);
-        drop(tokio::task::spawn(async move {
+        let plug = Arc::clone(&plugged);
+        let cables = Background::new();
+        let spawner = cables.clone();
+        cables.spawn("proxy", |_| async move {
             while let Ok((client, _)) = listener.accept().await {
-                let mut plug = watched.subscribe();
-                let upstream = upstream.clone();
-                drop(tokio::task::spawn(async move {
+                let (mut plug, upstream) = (plug.subscribe(), upstream.clone());
+                spawner.spawn("cable", |_| async move {
                     tokio::select! {
                         () = forward(client, &upstream) => {}
                         _ = plug.wait_for(|plugged| !plugged) => {}
                     }
-                }));
+                });
             }
-        }));
+        });
         Self { address, plugged }
     }
 

@@ -1,21 +1,16 @@
-//! Nobody is booked twice: many at once, on two instances, with each line of defence alone.
+//! Nobody is booked twice: many at once, on two instances.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use common::ids::{AppointmentId, UserId};
 use common_testing::Answer;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlPool;
-use tokio::sync::Barrier;
 
 use crate::helpers::{App, TUESDAY, User, at, daily};
 
 const RACERS: usize = 64;
 
 /// Pairs of visits that take the same doctor's or the same patient's time. Must always be 0.
-async fn double_bookings(pool: &MySqlPool) -> i64 {
+pub(crate) async fn double_bookings(pool: &MySqlPool) -> i64 {
     sqlx::query_scalar(
         "select count(*) from appointments a join appointments b on a.id < b.id
            and (a.doctor_id = b.doctor_id or a.patient_id = b.patient_id)
@@ -31,7 +26,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
-async fn race_for_one_slot(app: &App) -> Vec<Answer> {
+pub(crate) async fn race_for_one_slot(app: &App) -> Vec<Answer> {
     let (second, _server) = app.second_instance().await;
     let doctor = app.doctor();
     let patients: Vec<User> = (0..RACERS).map(|_| app.patient()).collect();
@@ -44,7 +39,7 @@ async fn race_for_one_slot(app: &App) -> Vec<Answer> {
     join_all(racers).await
 }
 
-fn assert_one_winner(answers: &[Answer]) {
+pub(crate) fn assert_one_winner(answers: &[Answer]) {
     assert_eq!(count(answers, 201), 1);
     for loser in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!(loser.problem(409), "slot-taken");
@@ -58,126 +53,6 @@ async fn sixty_four_racers_for_one_slot_have_one_winner() {
     assert_one_winner(&race_for_one_slot(&app).await);
     assert_eq!(double_bookings(&app.pool).await, 0);
     assert_eq!(app.events().await.len(), 1);
-}
-
-async fn drop_unique_keys(app: &App) {
-    // The keys of the foreign keys' columns are still needed.
-    for (key, column) in [
-        ("doctor_start_taken", "doctor_id"),
-        ("patient_start_taken", "patient_id"),
-    ] {
-        let alter = format!("alter table appointments drop index {key}, add index plain_{key} ({column})");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(alter))
-            .execute(&app.pool)
-            .await
-            .unwrap();
-    }
-}
-
-#[tokio::test]
-async fn the_locks_alone_hold() {
-    let app = App::start().await;
-    drop_unique_keys(&app).await;
-    assert_one_winner(&race_for_one_slot(&app).await);
-    assert_eq!(double_bookings(&app.pool).await, 0);
-}
-
-/// Should somebody one day run the service at MySQL's default isolation: the overlap search is a locking read.
-#[tokio::test]
-async fn the_locks_alone_hold_at_repeatable_read() {
-    let url = common_testing::mysql_url().await;
-    let pool = sqlx::mysql::MySqlPoolOptions::new()
-        .max_connections(16)
-        .acquire_timeout(std::time::Duration::from_secs(20))
-        .after_connect(|connection, _| {
-            let level = "set session transaction isolation level repeatable read";
-            Box::pin(async move { sqlx::raw_sql(level).execute(connection).await.map(drop) })
-        })
-        .connect(&url)
-        .await
-        .unwrap();
-    common::mysql::migrate(
-        &pool,
-        &appointment_service::MIGRATOR,
-        std::time::Duration::from_secs(10),
-    )
-    .await
-    .unwrap();
-    let nowhere = common::broker::AmqpSettings::for_test("amqp://127.0.0.1:1");
-    let app = App::on(pool, nowhere, "").await;
-    drop_unique_keys(&app).await;
-    assert_one_winner(&race_for_one_slot(&app).await);
-    assert_eq!(double_bookings(&app.pool).await, 0);
-}
-
-async fn plain_insert(pool: &MySqlPool, doctor: UserId, start: DateTime<Utc>) -> sqlx::Result<()> {
-    let patient = UserId::generate();
-    for person in [doctor, patient] {
-        sqlx::query("insert ignore into people (id, name, checked_at) values (?, 'x', ?)")
-            .bind(person)
-            .bind(start)
-            .execute(pool)
-            .await?;
-    }
-    sqlx::query(
-        "insert into appointments (id, patient_id, doctor_id, start_at, end_at, time_zone, local_date, status, made_by,
-             made_by_role, notice_minutes, version, created_at, updated_at)
-         values (?, ?, ?, ?, ?, 'UTC', ?, 'BOOKED', ?, 'PATIENT', 0, 1, ?, ?)",
-    )
-    .bind(AppointmentId::generate())
-    .bind(patient)
-    .bind(doctor)
-    .bind(start)
-    .bind(start + TimeDelta::minutes(30))
-    .bind(start.date_naive())
-    .bind(patient)
-    .bind(start)
-    .bind(start)
-    .execute(pool)
-    .await
-    .map(drop)
-}
-
-/// What the booking must not be: look, then insert. All look before anybody inserts.
-async fn careless_race(pool: &MySqlPool) -> usize {
-    const CARELESS: usize = 8;
-    let (doctor, start) = (
-        UserId::generate(),
-        "2027-01-05T08:00:00Z".parse::<DateTime<Utc>>().unwrap(),
-    );
-    let all_looked = Arc::new(Barrier::new(CARELESS));
-    let racers = (0..CARELESS).map(|_| async {
-        let taken: i64 =
-            sqlx::query_scalar("select count(*) from appointments where doctor_id = ? and start_at = ?")
-                .bind(doctor)
-                .bind(start)
-                .fetch_one(pool)
-                .await
-                .unwrap();
-        all_looked.wait().await;
-        taken == 0 && plain_insert(pool, doctor, start).await.is_ok()
-    });
-    join_all(racers)
-        .await
-        .into_iter()
-        .filter(|booked| *booked)
-        .count()
-}
-
-#[tokio::test]
-async fn the_unique_key_alone_holds_for_equal_starts() {
-    let app = App::start().await;
-    assert_eq!(careless_race(&app.pool).await, 1);
-    assert_eq!(double_bookings(&app.pool).await, 0);
-}
-
-/// A planted bug, to see that the check above would see one.
-#[tokio::test]
-async fn without_locks_and_keys_everybody_wins_and_the_check_tells() {
-    let app = App::start().await;
-    drop_unique_keys(&app).await;
-    assert_eq!(careless_race(&app.pool).await, 8);
-    assert_eq!(double_bookings(&app.pool).await, 8 * 7 / 2);
 }
 
 #[tokio::test]

@@ -139,8 +139,8 @@ async fn nothing_is_moved_into_the_calendar_of_a_doctor_who_was_struck_off() {
     assert_eq!(
         app.put("reschedule", &patient, &to(&visit, TUESDAY, "10:00"))
             .await
-            .problem(404),
-        "not-found"
+            .problem(409),
+        "doctor-unavailable"
     );
     // The patient can still get out of it.
     app.put("cancel", &patient, &json!({"appointment_id": visit["id"]}))

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::{AppointmentView, by, present_one, save};
 use crate::AppState;
-use crate::domain::appointment::{Act, Appointment, Change, Refusal};
+use crate::domain::appointment::{Act, Appointment};
+use crate::domain::change::{Change, Refusal};
 use crate::domain::text::Reason;
 use crate::error::Error;
 use crate::store::appointments;

@@ -13,8 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{AppointmentView, by, present_one};
 use crate::AppState;
-use crate::domain::appointment::{Act, Appointment, Change};
+use crate::domain::appointment::{Act, Appointment};
 use crate::domain::calendar;
+use crate::domain::change::Change;
 use crate::domain::status::{Action, Status};
 use crate::error::Error;
 use crate::store::{appointments, changes};

@@ -33,7 +33,7 @@ pub struct RescheduleRequest {
 /// Move a visit to another time of its doctor.
 #[utoipa::path(put, path = "/appointments/reschedule", tag = "appointments", request_body = RescheduleRequest,
     responses((status = 200, body = AppointmentView), (status = 404),
-        (status = 409, description = "invalid-transition, cancellation-window-closed, slot-taken, patient-busy"),
+        (status = 409, description = "invalid-transition, cancellation-window-closed, slot-taken, patient-busy, doctor-unavailable"),
         (status = 422)))]
 pub async fn reschedule(
     State(state): State<AppState>,
@@ -50,7 +50,11 @@ pub async fn reschedule(
     let (visit, act) = visible(&state, &caller, request.appointment_id).await?;
     // A visit that can go nowhere says so before its new time is looked at; staying where it is tells.
     visit.clone().reschedule(act, visit.slot)?;
-    let hours = directory::doctor(&state.users, visit.doctor_id).await?;
+    let hours = match directory::doctor(&state.users, visit.doctor_id).await {
+        // The visit is there; its doctor has left.
+        Err(Error::NoSuchDoctor) => return Err(Error::DoctorGone),
+        known => known?,
+    };
     let slot = bookable(
         &hours,
         (date, time),
