@@ -17,4 +17,5 @@ mod protocol;
 mod reading;
 mod replication;
 mod restart;
+mod scale;
 mod statuses;
