@@ -155,7 +155,7 @@ pub async fn load<T: Settings>(name: &'static str, defaults: &str) -> anyhow::Re
     ];
     // Logging first, by what is at hand, so that trouble with the config-server can be told.
     let log = telemetry::init(&extract::<CoreSettings>(&local(name, &defaults))?.log)?;
-    let state = read::<T>(name, &defaults, When::Start).await?;
+    let state = read::<T>(name, local(name, &defaults), When::Start).await?;
     log.reset(&state.core.log.level)?;
     Ok(Arc::new(Live {
         name,
@@ -179,10 +179,10 @@ enum When {
     Refresh,
 }
 
-async fn read<T: Settings>(name: &'static str, defaults: &[Layer], when: When) -> anyhow::Result<State<T>> {
-    let local = local(name, defaults);
+async fn read<T: Settings>(name: &'static str, local: Vec<Layer>, when: When) -> anyhow::Result<State<T>> {
     let settings = extract::<CoreSettings>(&local)?.config_server;
-    let Some(url) = &settings.url else {
+    // Config-server has the same environment as all others, but cannot ask itself before it listens.
+    let Some(url) = settings.url.as_ref().filter(|_| name != "config-server") else {
         return state(local, None);
     };
     let source = remote::Source::new(url.expose(), name, &settings);
@@ -266,7 +266,7 @@ impl<T: Settings> Live<T> {
 
     /// Read every layer again; on any error the old settings stay. Returns the keys that changed.
     pub async fn refresh(&self) -> anyhow::Result<Vec<String>> {
-        let fresh = read::<T>(self.name, &self.defaults, When::Refresh).await?;
+        let fresh = read::<T>(self.name, local(self.name, &self.defaults), When::Refresh).await?;
         let changed = tree::difference(&self.state.borrow().layers, &fresh.layers);
         // Only then: a level set by hand stays until the configured one changes.
         if changed.iter().any(|key| key == "log.level") {

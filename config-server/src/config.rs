@@ -74,10 +74,17 @@ pub struct MonitorSettings {
 
 impl Settings for ConfigSettings {
     fn check(&self) -> Result<(), String> {
-        self.config.credentials().map_err(|problem| format!("config.credentials: {problem}"))?;
+        self.config
+            .credentials()
+            .map_err(|problem| format!("config.credentials: {problem}"))?;
         self.config.override_properties()?;
         self.encrypt.keyring()?;
-        if self.config.search_paths.iter().any(|path| path.starts_with('/') || path.contains("..")) {
+        if self
+            .config
+            .search_paths
+            .iter()
+            .any(|path| path.starts_with('/') || path.contains(".."))
+        {
             return Err("config.search_paths: a path must lie under the root".to_owned());
         }
         if !self.config.prefix.is_empty() && !is_prefix(&self.config.prefix) {
@@ -100,19 +107,29 @@ impl Settings for ConfigSettings {
 impl ServedSettings {
     /// The credentials, ready to be compared with.
     pub fn credentials(&self) -> Result<Credentials, String> {
-        let pairs = self.credentials.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        let pairs = self
+            .credentials
+            .as_ref()
+            .map(ExposeSecret::expose_secret)
+            .unwrap_or_default();
         Credentials::parse(pairs.split(','))
     }
 
     /// What stands over everything that is served.
     pub fn override_properties(&self) -> Result<Vec<Property>, String> {
         let property = |pair: &String| match pair.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => {
-                Ok(Property { key: key.trim().to_owned(), value: value.into(), position: (0, 0) })
-            }
+            Some((key, value)) if !key.trim().is_empty() => Ok(Property {
+                key: key.trim().to_owned(),
+                value: value.into(),
+                position: (0, 0),
+            }),
             _ => Err(format!("config.overrides: '{pair}' is not key=value")),
         };
-        self.overrides.iter().filter(|pair| !pair.is_empty()).map(property).collect()
+        self.overrides
+            .iter()
+            .filter(|pair| !pair.is_empty())
+            .map(property)
+            .collect()
     }
 }
 
@@ -124,10 +141,18 @@ impl EncryptSettings {
             strong("encrypt.key", key.expose_secret())?;
             keys.push(key.expose_secret());
         }
-        let previous = self.previous_keys.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        let previous = self
+            .previous_keys
+            .as_ref()
+            .map(ExposeSecret::expose_secret)
+            .unwrap_or_default();
         keys.extend(previous.split(',').map(str::trim).filter(|key| !key.is_empty()));
-        let salt = hex::decode(&self.legacy_salt).map_err(|_| "encrypt.legacy_salt: must be hex".to_owned())?;
-        let legacy = self.legacy_key.as_ref().map(|key| (key.expose_secret(), salt.as_slice()));
+        let salt =
+            hex::decode(&self.legacy_salt).map_err(|_| "encrypt.legacy_salt: must be hex".to_owned())?;
+        let legacy = self
+            .legacy_key
+            .as_ref()
+            .map(|key| (key.expose_secret(), salt.as_slice()));
         Keyring::new(&keys, legacy).map_err(|error| format!("encrypt: {error}"))
     }
 }

@@ -80,29 +80,52 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let problem = match self {
             Self::Cipher(CipherError::NoKey) => {
-                return spring(StatusCode::NOT_FOUND, "NO_KEY", "No key was installed for encryption service");
+                return spring(
+                    StatusCode::NOT_FOUND,
+                    "NO_KEY",
+                    "No key was installed for encryption service",
+                );
             }
             Self::Cipher(CipherError::Invalid) => {
-                return spring(StatusCode::BAD_REQUEST, "INVALID", "Text not encrypted with this key");
+                return spring(
+                    StatusCode::BAD_REQUEST,
+                    "INVALID",
+                    "Text not encrypted with this key",
+                );
             }
-            Self::NoPublicKey => return spring(StatusCode::NOT_FOUND, "NOT_FOUND", "No public key available"),
+            Self::NoPublicKey => {
+                return spring(StatusCode::NOT_FOUND, "NOT_FOUND", "No public key available");
+            }
             Self::BadName(error) => Problem::bad_request(error.to_string()),
             Self::Unauthorized => Problem::unauthorized("send the name and the secret of a credential")
-                .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"config\", charset=\"UTF-8\"")),
+                .header(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Basic realm=\"config\", charset=\"UTF-8\""),
+                ),
             Self::Forbidden(detail) => Problem::forbidden("forbidden", detail),
             Self::NotFound => Problem::not_found(),
             Self::NotReady => Problem::unavailable("the files have not been read yet"),
             Self::Body(problem) => *problem,
-            Self::TooMany => {
-                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-notifications", "Too many notifications").retry_after(60)
-            }
+            Self::TooMany => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-notifications",
+                "Too many notifications",
+            )
+            .retry_after(60),
             Self::Broken(Broken { path, reason }) => {
                 let title = "A file cannot be read";
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken-file", title).detail(format!("{path}: {reason}"))
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken-file", title)
+                    .detail(format!("{path}: {reason}"))
             }
             Self::Expansion => {
                 let title = "The placeholders in the answer have no end";
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "endless-placeholders", title)
+            }
+            Self::Backend(ReadError::Broken(detail)) => {
+                let title = "The change cannot be read; what was served before stays";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "broken-change", title)
+                    .detail(detail)
+                    .retry_after(60)
             }
             Self::Backend(error) => {
                 tracing::error!(%error, "the backend failed");
@@ -114,5 +137,9 @@ impl IntoResponse for Error {
 }
 
 fn spring(status: StatusCode, code: &str, description: &str) -> Response {
-    (status, Json(json!({ "status": code, "description": description }))).into_response()
+    (
+        status,
+        Json(json!({ "status": code, "description": description })),
+    )
+        .into_response()
 }

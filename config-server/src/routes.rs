@@ -25,17 +25,26 @@ pub(crate) fn router(state: AppState, prefix: &str) -> Router {
         .route("/key/{name}/{profiles}", get(encryption::key))
         .route("/encrypt/status", get(encryption::status))
         .route("/encrypt", post(encryption::encrypt))
+        .route("/encrypt/", post(encryption::encrypt))
         .route("/encrypt/{name}/{profiles}", post(encryption::encrypt_for))
         .route("/decrypt", post(encryption::decrypt))
+        .route("/decrypt/", post(encryption::decrypt))
         .route("/decrypt/{name}/{profiles}", post(encryption::decrypt_for))
         .route("/monitor", post(monitor::notify))
         .with_state(state);
-    if prefix.is_empty() { routes } else { Router::new().nest(prefix, routes) }
+    if prefix.is_empty() {
+        routes
+    } else {
+        Router::new().nest(prefix, routes)
+    }
 }
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "config-server", description = "Configuration in the words of Spring Cloud Config."),
+    info(
+        title = "config-server",
+        description = "Configuration in the words of Spring Cloud Config."
+    ),
     paths(
         view::default_label,
         environment::default_label,

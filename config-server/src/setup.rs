@@ -52,20 +52,31 @@ async fn git(settings: &GitSettings) -> anyhow::Result<Backend> {
         anyhow::bail!("config.git.url and config.git.folder are needed by the git backend");
     };
     let password = settings.password.as_ref().map(ExposeSecret::expose_secret);
-    let remote = Remote { url, login: settings.username.as_deref().zip(password) };
+    let remote = Remote {
+        url,
+        login: settings.username.as_deref().zip(password),
+    };
     let git = Git::open(&remote, folder, Duration::from_secs(settings.timeout_s)).await?;
-    Ok(Backend::Git { git, default_label: settings.default_label.clone() })
+    Ok(Backend::Git {
+        git,
+        default_label: settings.default_label.clone(),
+    })
 }
 
 fn watch(core: &Core, repository: &Arc<Repository>, interval: Duration) {
     let watched = repository.clone();
-    core.background.spawn("configuration-watch", move |stop| async move { watched.watch(interval, stop).await });
+    core.background
+        .spawn("configuration-watch", move |stop| async move {
+            watched.watch(interval, stop).await;
+        });
     let asked = repository.clone();
     core.health.add("configServer", Weight::Needed, move || {
         let repository = asked.clone();
         async move {
             let Some(version) = repository.version() else {
-                return Err(repository.problem().unwrap_or_else(|| "nothing has been read yet".to_owned()));
+                return Err(repository
+                    .problem()
+                    .unwrap_or_else(|| "nothing has been read yet".to_owned()));
             };
             // Old files are served all the same, so this is a remark and no failure.
             Ok(json!({ "version": version, "problem": repository.problem() }))

@@ -53,10 +53,14 @@ impl Budget {
         self.files += 1;
         self.bytes += size;
         if size > LARGEST_FILE {
-            return Err(ReadError::Refused(format!("{path} is larger than {LARGEST_FILE} bytes")));
+            return Err(ReadError::Refused(format!(
+                "{path} is larger than {LARGEST_FILE} bytes"
+            )));
         }
         if self.files > MOST_FILES || self.bytes > LARGEST_TREE {
-            return Err(ReadError::Refused(format!("more than {MOST_FILES} files or {LARGEST_TREE} bytes")));
+            return Err(ReadError::Refused(format!(
+                "more than {MOST_FILES} files or {LARGEST_TREE} bytes"
+            )));
         }
         Ok(())
     }

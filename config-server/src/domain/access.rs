@@ -20,12 +20,16 @@ impl Credentials {
     pub fn parse<'a>(pairs: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut entries: Vec<(String, Digest)> = Vec::new();
         for pair in pairs.map(str::trim).filter(|pair| !pair.is_empty()) {
-            let (name, secret) = pair.split_once(':').ok_or("a credential must be written name:secret")?;
+            let (name, secret) = pair
+                .split_once(':')
+                .ok_or("a credential must be written name:secret")?;
             if name.is_empty() || entries.iter().any(|(known, _)| known == name) {
                 return Err(format!("the credential '{name}' comes twice or has no name"));
             }
             if secret.len() < SHORTEST {
-                return Err(format!("the secret of '{name}' is shorter than {SHORTEST} characters"));
+                return Err(format!(
+                    "the secret of '{name}' is shorter than {SHORTEST} characters"
+                ));
             }
             entries.push((name.to_owned(), digest(&SHA256, secret.as_bytes())));
         }
@@ -38,41 +42,60 @@ impl Credentials {
     /// The reader that this name and secret belong to. Every entry is compared, so that the time tells nothing.
     pub fn reader(&self, name: &str, secret: &str) -> Option<Reader> {
         let given = digest(&SHA256, secret.as_bytes());
-        let mut found = None;
-        for (known, hash) in &self.entries {
-            let same_secret = verify_slices_are_equal(hash.as_ref(), given.as_ref()).is_ok();
-            if same_secret & (known == name) {
-                found = Some(Reader { name: known.clone() });
+        let same_secret = |hash: &Digest| verify_slices_are_equal(hash.as_ref(), given.as_ref()).is_ok();
+        let matches = self.entries.iter().fold(None, |found, (known, hash)| {
+            // The secret first: whether the name exists must not show in the time.
+            if same_secret(hash) && known == name {
+                Some(known)
+            } else {
+                found
             }
-        }
-        found
+        });
+        matches.map(|name| Reader { name: name.clone() })
     }
 
     /// The application that a file belongs to: the innermost folder that is called like one, else the longest name
     /// that the file's begins with. Looking at the file and not at the request matters: `svc` with the profile
     /// `internal` and `svc-internal` are read from files of the same name.
     pub fn owner<'a>(&'a self, path: &'a str) -> Option<&'a str> {
-        let known = || self.entries.iter().map(|(name, _)| name.as_str()).chain([SHARED]).filter(|name| *name != ADMIN);
+        let known = || {
+            self.entries
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .chain([SHARED])
+                .filter(|name| *name != ADMIN)
+        };
         let mut segments = path.rsplit('/');
         let file = segments.next().unwrap_or_default();
-        if let Some(folder) = segments.find(|folder| *folder != SHARED && known().any(|name| name == *folder)) {
+        if let Some(folder) = segments.find(|folder| *folder != SHARED && known().any(|name| name == *folder))
+        {
             return Some(folder);
         }
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-        let belongs = |name: &&str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        let belongs = |name: &&str| {
+            stem.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
         known().filter(belongs).max_by_key(|name| name.len())
     }
 
     /// May this reader see a file through the properties of its own application?
     pub fn may_read_properties(&self, reader: &Reader, path: &str) -> bool {
-        reader.is_admin() || self.owner(path).is_none_or(|owner| owner == SHARED || owner == reader.name)
+        reader.is_admin()
+            || self
+                .owner(path)
+                .is_none_or(|owner| owner == SHARED || owner == reader.name)
     }
 
     /// May this reader see the text of a file? Property files of nobody known are for `admin` only.
     pub fn may_read_text(&self, reader: &Reader, path: &str) -> bool {
-        let ending = path.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+        let ending = path
+            .rsplit_once('.')
+            .map(|(_, ending)| ending)
+            .unwrap_or_default();
         let holds_properties = FORMATS.contains(&ending) || ending == "json";
-        self.may_read_properties(reader, path) && (reader.is_admin() || !holds_properties || self.owner(path).is_some())
+        self.may_read_properties(reader, path)
+            && (reader.is_admin() || !holds_properties || self.owner(path).is_some())
     }
 }
 
@@ -106,7 +129,9 @@ mod tests {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     fn credentials() -> Credentials {
-        let pairs: Vec<String> = ["svc", "svc-internal", "other", "admin"].map(|name| format!("{name}:{name}-{SECRET}")).into();
+        let pairs: Vec<String> = ["svc", "svc-internal", "other", "admin"]
+            .map(|name| format!("{name}:{name}-{SECRET}"))
+            .into();
         Credentials::parse(pairs.iter().map(String::as_str)).unwrap()
     }
 
@@ -117,7 +142,14 @@ mod tests {
     #[test]
     fn weak_missing_and_doubled_credentials_are_refused() {
         let double = [format!("a:{SECRET}"), format!("a:{SECRET}x")];
-        for bad in [vec![], vec![""], vec!["admin"], vec!["admin:"], vec!["admin:changeme"], vec![":0123456789abcdef0123456789abcdef"]] {
+        for bad in [
+            vec![],
+            vec![""],
+            vec!["admin"],
+            vec!["admin:"],
+            vec!["admin:changeme"],
+            vec![":0123456789abcdef0123456789abcdef"],
+        ] {
             assert!(Credentials::parse(bad.iter().copied()).is_err(), "{bad:?}");
         }
         assert!(Credentials::parse(double.iter().map(String::as_str)).is_err());
@@ -154,10 +186,23 @@ mod tests {
     #[test]
     fn a_service_reads_its_own_and_the_shared_files_only() {
         let (credentials, svc, admin) = (credentials(), reader("svc"), reader("admin"));
-        for mine in ["svc.yml", "svc-dev.properties", "application.yml", "nginx.conf", "svc/logo.png"] {
+        for mine in [
+            "svc.yml",
+            "svc-dev.properties",
+            "application.yml",
+            "nginx.conf",
+            "svc/logo.png",
+        ] {
             assert!(credentials.may_read_text(&svc, mine), "{mine}");
         }
-        for theirs in ["svc-internal.yml", "other.yml", "other/application.yml", "other/nginx.conf", "other-nginx.conf", "unknown.yml"] {
+        for theirs in [
+            "svc-internal.yml",
+            "other.yml",
+            "other/application.yml",
+            "other/nginx.conf",
+            "other-nginx.conf",
+            "unknown.yml",
+        ] {
             assert!(!credentials.may_read_text(&svc, theirs), "{theirs}");
             assert!(credentials.may_read_text(&admin, theirs), "{theirs}");
         }

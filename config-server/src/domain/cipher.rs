@@ -42,8 +42,13 @@ pub enum CipherError {
 impl Keyring {
     /// Keys from the configured secrets, the current one first, and the password of a Spring server.
     pub fn new(secrets: &[&str], legacy: Option<(&str, &[u8])>) -> Result<Self, CipherError> {
-        let keys = secrets.iter().map(|secret| derive(secret)).collect::<Result<_, _>>()?;
-        let legacy = legacy.map(|(password, salt)| derive_legacy(password, salt)).transpose()?;
+        let keys = secrets
+            .iter()
+            .map(|secret| derive(secret))
+            .collect::<Result<_, _>>()?;
+        let legacy = legacy
+            .map(|(password, salt)| derive_legacy(password, salt))
+            .transpose()?;
         Ok(Self { keys, legacy })
     }
 
@@ -61,16 +66,23 @@ impl Keyring {
     pub fn encrypt(&self, scope: &str, text: &str) -> Result<String, CipherError> {
         let key = self.keys.first().ok_or(CipherError::NoKey)?;
         let mut sealed = text.strip_prefix(PLAIN).unwrap_or(text).as_bytes().to_vec();
-        let nonce = key.seal_in_place_append_tag(aad(scope), &mut sealed).map_err(|_| CipherError::Invalid)?;
+        let nonce = key
+            .seal_in_place_append_tag(aad(scope), &mut sealed)
+            .map_err(|_| CipherError::Invalid)?;
         let message = [&[VERSION][..], nonce.as_ref(), &sealed].concat();
-        Ok(format!("{AEAD}{scope}}}{}", BASE64_URL_SAFE_NO_PAD.encode(message)))
+        Ok(format!(
+            "{AEAD}{scope}}}{}",
+            BASE64_URL_SAFE_NO_PAD.encode(message)
+        ))
     }
 
     /// Decrypt a value, with or without `{cipher}`, that stands in a file of `owner`. `None`: of no particular one.
     pub fn decrypt(&self, owner: Option<&str>, value: &str) -> Result<String, CipherError> {
         let value = value.trim().trim_start_matches(CIPHER);
         match value.strip_prefix(AEAD).and_then(|rest| rest.split_once('}')) {
-            Some((scope, _)) if scope != SHARED && owner.is_some_and(|owner| owner != scope) => Err(CipherError::Invalid),
+            Some((scope, _)) if scope != SHARED && owner.is_some_and(|owner| owner != scope) => {
+                Err(CipherError::Invalid)
+            }
             Some((scope, sealed)) => self.open(scope, sealed),
             None => self.open_legacy(value),
         }
@@ -80,7 +92,9 @@ impl Keyring {
         if self.keys.is_empty() {
             return Err(CipherError::NoKey);
         }
-        let message = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| CipherError::Invalid)?;
+        let message = BASE64_URL_SAFE_NO_PAD
+            .decode(sealed)
+            .map_err(|_| CipherError::Invalid)?;
         let (nonce, sealed) = match message.split_first() {
             Some((&VERSION, rest)) => rest.split_at_checked(NONCE_LEN).ok_or(CipherError::Invalid)?,
             _ => return Err(CipherError::Invalid),
@@ -96,12 +110,18 @@ impl Keyring {
     }
 
     fn open_legacy(&self, value: &str) -> Result<String, CipherError> {
-        let key = self.legacy.as_ref().ok_or(if self.keys.is_empty() { CipherError::NoKey } else { CipherError::Invalid })?;
+        let key = self.legacy.as_ref().ok_or(if self.keys.is_empty() {
+            CipherError::NoKey
+        } else {
+            CipherError::Invalid
+        })?;
         let message = hex::decode(value).map_err(|_| CipherError::Invalid)?;
         let (iv, sealed) = message.split_first_chunk::<16>().ok_or(CipherError::Invalid)?;
         let mut buffer = sealed.to_vec();
         let context = DecryptionContext::Iv128(FixedLength::from(*iv));
-        let text = key.decrypt(&mut buffer, context).map_err(|_| CipherError::Invalid)?;
+        let text = key
+            .decrypt(&mut buffer, context)
+            .map_err(|_| CipherError::Invalid)?;
         String::from_utf8(text.to_vec()).map_err(|_| CipherError::Invalid)
     }
 }
@@ -123,7 +143,13 @@ fn derive(secret: &str) -> Result<RandomizedNonceKey, CipherError> {
 
 fn derive_legacy(password: &str, salt: &[u8]) -> Result<PaddedBlockDecryptingKey, CipherError> {
     let mut key = [0; 32];
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA1, LEGACY_ROUNDS, salt, password.as_bytes(), &mut key);
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA1,
+        LEGACY_ROUNDS,
+        salt,
+        password.as_bytes(),
+        &mut key,
+    );
     let key = UnboundCipherKey::new(&AES_256, &key).map_err(|_| CipherError::NoKey)?;
     PaddedBlockDecryptingKey::cbc_pkcs7(key).map_err(|_| CipherError::NoKey)
 }
@@ -142,8 +168,16 @@ mod tests {
     #[test]
     fn springs_values_are_read() {
         assert_eq!(keyring().decrypt(None, SPRING).unwrap(), "mysecret");
-        assert_eq!(keyring().decrypt(Some("any"), &format!("{CIPHER}{SPRING}")).unwrap(), "mysecret");
-        assert_eq!(Keyring::new(&["k"], None).unwrap().decrypt(None, SPRING), Err(CipherError::Invalid));
+        assert_eq!(
+            keyring()
+                .decrypt(Some("any"), &format!("{CIPHER}{SPRING}"))
+                .unwrap(),
+            "mysecret"
+        );
+        assert_eq!(
+            Keyring::new(&["k"], None).unwrap().decrypt(None, SPRING),
+            Err(CipherError::Invalid)
+        );
         assert_eq!(Keyring::default().decrypt(None, SPRING), Err(CipherError::NoKey));
     }
 
@@ -160,9 +194,18 @@ mod tests {
     #[test]
     fn a_value_is_of_no_use_in_another_applications_file() {
         let sealed = keyring().encrypt("svc", "x").unwrap();
-        assert_eq!(keyring().decrypt(Some("other"), &sealed), Err(CipherError::Invalid));
-        assert_eq!(keyring().decrypt(Some("other"), &sealed.replace("svc", "other")), Err(CipherError::Invalid));
-        assert_eq!(keyring().decrypt(Some("other"), &sealed.replace("svc", SHARED)), Err(CipherError::Invalid));
+        assert_eq!(
+            keyring().decrypt(Some("other"), &sealed),
+            Err(CipherError::Invalid)
+        );
+        assert_eq!(
+            keyring().decrypt(Some("other"), &sealed.replace("svc", "other")),
+            Err(CipherError::Invalid)
+        );
+        assert_eq!(
+            keyring().decrypt(Some("other"), &sealed.replace("svc", SHARED)),
+            Err(CipherError::Invalid)
+        );
     }
 
     #[test]
@@ -174,18 +217,38 @@ mod tests {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             let changed = format!("{head}}}{}", BASE64_URL_SAFE_NO_PAD.encode(changed));
-            assert_eq!(keyring().decrypt(Some("svc"), &changed), Err(CipherError::Invalid), "byte {at}");
+            assert_eq!(
+                keyring().decrypt(Some("svc"), &changed),
+                Err(CipherError::Invalid),
+                "byte {at}"
+            );
         }
-        for bad in ["", "zz", "ab", "{aead:svc}", "{aead:svc}AQ", "{aead:svc", "{key:x}ab", &SPRING[..32], &SPRING[..40]] {
+        for bad in [
+            "",
+            "zz",
+            "ab",
+            "{aead:svc}",
+            "{aead:svc}AQ",
+            "{aead:svc",
+            "{key:x}ab",
+            &SPRING[..32],
+            &SPRING[..40],
+        ] {
             assert!(keyring().decrypt(None, bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_previous_key_still_reads() {
-        let old = Keyring::new(&["previous"], None).unwrap().encrypt("svc", "x").unwrap();
+        let old = Keyring::new(&["previous"], None)
+            .unwrap()
+            .encrypt("svc", "x")
+            .unwrap();
         assert_eq!(keyring().decrypt(Some("svc"), &old).unwrap(), "x");
-        assert_eq!(Keyring::new(&["current"], None).unwrap().decrypt(None, &old), Err(CipherError::Invalid));
+        assert_eq!(
+            Keyring::new(&["current"], None).unwrap().decrypt(None, &old),
+            Err(CipherError::Invalid)
+        );
         assert!(!Keyring::default().is_ready());
     }
 }

@@ -33,7 +33,11 @@ const ON_CLOUD_PLATFORM: &str = "spring.config.activate.on-cloud-platform";
 
 /// Read a file of one of the [`FORMATS`].
 pub fn parse(format: &str, text: &str) -> Result<Vec<Document>, String> {
-    let documents = if format == "properties" { properties_file::parse(text)? } else { yaml_file::parse(text)? };
+    let documents = if format == "properties" {
+        properties_file::parse(text)?
+    } else {
+        yaml_file::parse(text)?
+    };
     documents.into_iter().map(Document::new).collect()
 }
 
@@ -41,12 +45,17 @@ impl Document {
     fn new(properties: Vec<Property>) -> Result<Self, String> {
         if properties.iter().any(|p| stem(&p.key) == "spring.profiles") {
             // Since Boot 2.4 this key means nothing, and the document would be active everywhere.
-            return Err(format!("'spring.profiles' is no longer known; write '{ON_PROFILE}'"));
+            return Err(format!(
+                "'spring.profiles' is no longer known; write '{ON_PROFILE}'"
+            ));
         }
         let mut active_on = None;
         for property in &properties {
             let condition = match stem(&property.key) {
-                ON_PROFILE => text(&property.value).split(',').map(ProfileExpression::parse).collect::<Result<Vec<_>, _>>()?,
+                ON_PROFILE => text(&property.value)
+                    .split(',')
+                    .map(ProfileExpression::parse)
+                    .collect::<Result<Vec<_>, _>>()?,
                 ON_CLOUD_PLATFORM => Vec::new(),
                 _ => continue,
             };
@@ -56,12 +65,17 @@ impl Document {
             // We run on none, so such a document never counts.
             active_on = Some(Vec::new());
         }
-        Ok(Self { properties, active_on })
+        Ok(Self {
+            properties,
+            active_on,
+        })
     }
 
     /// Does the document count while `profiles` are active?
     pub fn is_active(&self, profiles: &[String]) -> bool {
-        self.active_on.as_ref().is_none_or(|any| any.iter().any(|expression| expression.matches(profiles)))
+        self.active_on
+            .as_ref()
+            .is_none_or(|any| any.iter().any(|expression| expression.matches(profiles)))
     }
 }
 
@@ -84,7 +98,11 @@ mod tests {
 
     fn active(yaml: &str, profiles: &[&str]) -> Vec<bool> {
         let profiles: Vec<String> = profiles.iter().map(|&p| p.to_owned()).collect();
-        parse("yml", yaml).unwrap().iter().map(|document| document.is_active(&profiles)).collect()
+        parse("yml", yaml)
+            .unwrap()
+            .iter()
+            .map(|document| document.is_active(&profiles))
+            .collect()
     }
 
     #[test]

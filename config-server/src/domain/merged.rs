@@ -40,7 +40,11 @@ impl<'a> ViewName<'a> {
             _ => return None,
         };
         let (application, profiles) = stem.rsplit_once('-')?;
-        Some(Self { application, profiles, format })
+        Some(Self {
+            application,
+            profiles,
+            format,
+        })
     }
 }
 
@@ -51,15 +55,22 @@ pub fn flat(sources: &[PropertySource]) -> Map<String, Value> {
 }
 
 /// Write the merged view.
-pub fn render(flat: Map<String, Value>, format: Format, resolve: bool) -> Result<String, Expansion> {
+pub fn render(flat: &Map<String, Value>, format: Format, resolve: bool) -> Result<String, Expansion> {
     if format == Format::Properties {
-        let lines: Vec<String> = flat.iter().map(|(key, value)| format!("{key}: {}", text(value))).collect();
+        let lines: Vec<String> = flat
+            .iter()
+            .map(|(key, value)| format!("{key}: {}", text(value)))
+            .collect();
         let lines = lines.join("\n");
-        return if resolve { placeholder::resolve(&lines, &flat) } else { Ok(lines) };
+        return if resolve {
+            placeholder::resolve(&lines, flat)
+        } else {
+            Ok(lines)
+        };
     }
     let mut view = flat::nest(flat.clone());
     if resolve {
-        view = placeholder::resolve_value(view, &flat)?;
+        view = placeholder::resolve_value(view, flat)?;
     }
     if format == Format::Json {
         return Ok(view.to_string());
@@ -80,14 +91,17 @@ mod tests {
 
     use super::*;
 
-    fn view(value: Value, format: Format) -> String {
-        render(value.as_object().unwrap().clone(), format, true).unwrap()
+    fn view(value: &Value, format: Format) -> String {
+        render(value.as_object().unwrap(), format, true).unwrap()
     }
 
     #[test]
     fn the_last_hyphen_splits() {
         let name = ViewName::parse("user-service-dev.json").unwrap();
-        assert_eq!((name.application, name.profiles, name.format), ("user-service", "dev", Format::Json));
+        assert_eq!(
+            (name.application, name.profiles, name.format),
+            ("user-service", "dev", Format::Json)
+        );
         assert_eq!(ViewName::parse("a-b,c.yml").unwrap().profiles, "b,c");
         for other in ["user-service-dev", "a.json", "a-b.txt", ".yml"] {
             assert_eq!(ViewName::parse(other), None, "{other}");
@@ -97,16 +111,25 @@ mod tests {
     #[test]
     fn the_three_formats() {
         let flat = json!({"a.b": 1, "l[0]": "x", "l[1]": "${a.b}", "t": "yes"});
-        assert_eq!(view(flat.clone(), Format::Json), r#"{"t":"yes","a":{"b":1},"l":["x","1"]}"#);
-        assert_eq!(view(flat.clone(), Format::Properties), "a.b: 1\nl[0]: x\nl[1]: 1\nt: yes");
-        let yaml: Value = serde_saphyr::from_str(&view(flat, Format::Yaml)).unwrap();
+        assert_eq!(
+            view(&flat, Format::Json),
+            r#"{"t":"yes","a":{"b":1},"l":["x","1"]}"#
+        );
+        assert_eq!(
+            view(&flat, Format::Properties),
+            "a.b: 1\nl[0]: x\nl[1]: 1\nt: yes"
+        );
+        let yaml: Value = serde_saphyr::from_str(&view(&flat, Format::Yaml)).unwrap();
         assert_eq!(yaml, json!({"a": {"b": 1}, "l": ["x", "1"], "t": "yes"}));
-        assert_eq!(view(json!({"document[0]": "x"}), Format::Yaml), "- x\n");
+        assert_eq!(view(&json!({"document[0]": "x"}), Format::Yaml), "- x\n");
     }
 
     #[test]
     fn placeholders_stay_on_demand() {
         let flat = json!({"a": "${b}", "b": 1}).as_object().unwrap().clone();
-        assert_eq!(render(flat, Format::Json, false).unwrap(), r#"{"a":"${b}","b":1}"#);
+        assert_eq!(
+            render(&flat, Format::Json, false).unwrap(),
+            r#"{"a":"${b}","b":1}"#
+        );
     }
 }

@@ -48,8 +48,17 @@ impl Target {
         for one in label.iter().flat_map(|label| label.split(',')) {
             check_path("label", one)?;
         }
-        let applications = name.split(',').filter(|one| *one != "application").map(str::to_owned).collect();
-        Ok(Self { applications, profiles: profiles.split(',').map(str::to_owned).collect(), label, name })
+        let applications = name
+            .split(',')
+            .filter(|one| *one != "application")
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            applications,
+            profiles: profiles.split(',').map(str::to_owned).collect(),
+            label,
+            name,
+        })
     }
 
     /// The labels, weakest first.
@@ -67,7 +76,10 @@ pub fn resource_path(path: &str) -> Result<String, BadName> {
 
 fn slashes(part: &'static str, text: &str) -> Result<String, BadName> {
     if text.starts_with(SLASH) {
-        return Err(BadName { part, reason: "must not begin with a slash" });
+        return Err(BadName {
+            part,
+            reason: "must not begin with a slash",
+        });
     }
     Ok(text.replace(SLASH, "/"))
 }
@@ -81,21 +93,35 @@ fn check_path(part: &'static str, text: &str) -> Result<(), BadName> {
     if text.contains("..") {
         return bad("must not contain '..'");
     }
-    if text.chars().any(|c| c.is_control() || "%#\\:;?*\"'<>|{}$`".contains(c)) {
+    if text
+        .chars()
+        .any(|c| c.is_control() || "%#\\:;?*\"'<>|{}$`".contains(c))
+    {
         return bad("contains a character that is not allowed");
     }
-    if text.split('/').any(|segment| segment.is_empty() || segment.starts_with(['.', '-', ' '])) {
+    if text
+        .split('/')
+        .any(|segment| segment.is_empty() || segment.starts_with(['.', '-', ' ']))
+    {
         return bad("has a segment that is empty or begins with '.', '-' or a space");
     }
     Ok(())
 }
 
 fn check_profile(profile: &str) -> Result<(), BadName> {
-    let bad = |reason| Err(BadName { part: "profile", reason });
+    let bad = |reason| {
+        Err(BadName {
+            part: "profile",
+            reason,
+        })
+    };
     if profile.len() > LONGEST || profile.contains("..") {
         return bad("is too long or contains '..'");
     }
-    if !profile.chars().all(|c| c.is_alphanumeric() || "-_.+@".contains(c)) {
+    if !profile
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_.+@".contains(c))
+    {
         return bad("may hold letters, digits and - _ . + @ only");
     }
     if !(profile.starts_with(char::is_alphanumeric) && profile.ends_with(char::is_alphanumeric)) {
@@ -114,18 +140,52 @@ mod tests {
         assert_eq!(target.applications, ["foo", "bar"]);
         assert_eq!(target.profiles, ["dev", "mysql"]);
         assert_eq!(target.label.as_deref(), Some("feature/x"));
-        assert_eq!(Target::parse("a", "b", Some("x,y")).unwrap().labels().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(
+            Target::parse("a", "b", Some("x,y"))
+                .unwrap()
+                .labels()
+                .collect::<Vec<_>>(),
+            ["x", "y"]
+        );
     }
 
     #[test]
     fn nothing_leaves_the_root() {
         let bad = [
-            "..", "../etc/passwd", "a/../b", "(_)etc", "(_)..(_)x", "..(_)x", "%2e%2e", "..%2f", "%252F..", "a%2Fb", "/etc", "a//b",
-            "a\\b", "..\\b", "a\0b", "a\nb", ".git", "a/.env", "./a", "-x", "a#b", "file:x", "http:(_)(_)x", "${x}", "", " ", "a,",
+            "..",
+            "../etc/passwd",
+            "a/../b",
+            "(_)etc",
+            "(_)..(_)x",
+            "..(_)x",
+            "%2e%2e",
+            "..%2f",
+            "%252F..",
+            "a%2Fb",
+            "/etc",
+            "a//b",
+            "a\\b",
+            "..\\b",
+            "a\0b",
+            "a\nb",
+            ".git",
+            "a/.env",
+            "./a",
+            "-x",
+            "a#b",
+            "file:x",
+            "http:(_)(_)x",
+            "${x}",
+            "",
+            " ",
+            "a,",
         ];
         for name in bad {
             assert!(Target::parse(name, "default", None).is_err(), "name {name:?}");
-            assert!(Target::parse("a", "default", Some(name)).is_err(), "label {name:?}");
+            assert!(
+                Target::parse("a", "default", Some(name)).is_err(),
+                "label {name:?}"
+            );
             if name != "a," {
                 assert!(resource_path(name).is_err(), "path {name:?}");
             }
@@ -138,7 +198,10 @@ mod tests {
         for good in ["default", "dev", "us-east_1", "a.b", "v1+x", "me@home", "é"] {
             assert!(Target::parse("a", good, None).is_ok(), "{good}");
         }
-        for bad in ["", ",", "dev,", "-dev", "dev-", "a b", "a/b", "(_)a", "a(_)b", "..", "a..b", "%2e", "a:b", "{x}", "a\0"] {
+        for bad in [
+            "", ",", "dev,", "-dev", "dev-", "a b", "a/b", "(_)a", "a(_)b", "..", "a..b", "%2e", "a:b",
+            "{x}", "a\0",
+        ] {
             assert!(Target::parse("a", bad, None).is_err(), "{bad:?}");
         }
     }

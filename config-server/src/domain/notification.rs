@@ -18,7 +18,16 @@ pub const EVENT_HEADERS: [(&str, &[&str], Event); 6] = [
     ("x-gitea-event", &["push"], Event::Push),
     ("x-gogs-event", &["push"], Event::Push),
     ("x-git-oschina-event", &["Push Hook"], Event::Push),
-    ("x-event-key", &["repo:push", "pullrequest:fulfilled", "repo:refs_changed", "pr:merged"], Event::SomethingChanged),
+    (
+        "x-event-key",
+        &[
+            "repo:push",
+            "pullrequest:fulfilled",
+            "repo:refs_changed",
+            "pr:merged",
+        ],
+        Event::SomethingChanged,
+    ),
 ];
 
 /// Paths of the files that the body of `event` names.
@@ -28,7 +37,12 @@ pub fn paths(event: Event, body: &Value) -> Vec<String> {
     }
     let commits = body["commits"].as_array().into_iter().flatten();
     let lists = commits.flat_map(|commit| ["added", "removed", "modified"].map(|list| &commit[list]));
-    lists.filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    lists
+        .filter_map(Value::as_array)
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The applications that a change of this file may concern: `a-b.yml` may be `a-b`, or `a` with the profile `b`.
@@ -38,7 +52,11 @@ pub fn applications(path: &str) -> Vec<String> {
     let mut rest = Some(file.rsplit_once('.').map_or(file, |(stem, _)| stem));
     let mut names = Vec::new();
     while let Some(name) = rest {
-        names.push(if name == "application" { "*".to_owned() } else { name.to_owned() });
+        names.push(if name == "application" {
+            "*".to_owned()
+        } else {
+            name.to_owned()
+        });
         rest = name.rsplit_once('-').map(|(shorter, _)| shorter);
     }
     names
@@ -52,17 +70,26 @@ mod tests {
 
     #[test]
     fn a_push_lists_its_files() {
-        let body = json!({"commits": [{"added": ["a.yml"], "modified": ["b/c-dev.yml"]}, {"removed": ["d.yml"]}]});
+        let body =
+            json!({"commits": [{"added": ["a.yml"], "modified": ["b/c-dev.yml"]}, {"removed": ["d.yml"]}]});
         assert_eq!(paths(Event::Push, &body), ["a.yml", "b/c-dev.yml", "d.yml"]);
         assert_eq!(paths(Event::SomethingChanged, &Value::Null), ["application.yml"]);
-        for odd in [json!(null), json!([]), json!({"commits": 1}), json!({"commits": [1, {"added": {"a": 1}}, {"added": [1]}]})] {
+        for odd in [
+            json!(null),
+            json!([]),
+            json!({"commits": 1}),
+            json!({"commits": [1, {"added": {"a": 1}}, {"added": [1]}]}),
+        ] {
             assert!(paths(Event::Push, &odd).is_empty(), "{odd}");
         }
     }
 
     #[test]
     fn a_file_name_says_whom_it_concerns() {
-        assert_eq!(applications("x/user-service-dev.yml"), ["user-service-dev", "user-service", "user"]);
+        assert_eq!(
+            applications("x/user-service-dev.yml"),
+            ["user-service-dev", "user-service", "user"]
+        );
         assert_eq!(applications("application.yml"), ["*"]);
         assert_eq!(applications("application-dev.yml"), ["application-dev", "*"]);
         assert_eq!(applications("README"), ["README"]);

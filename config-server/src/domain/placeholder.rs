@@ -15,7 +15,11 @@ pub struct Expansion;
 /// Resolve every placeholder in `text` against flat properties. One that nothing resolves stays as it is, and so does
 /// one that leads back to itself; `\${` stands for `${`.
 pub fn resolve(text: &str, properties: &Map<String, Value>) -> Result<String, Expansion> {
-    let mut resolver = Resolver { properties, open: Vec::new(), written: 0 };
+    let mut resolver = Resolver {
+        properties,
+        open: Vec::new(),
+        written: 0,
+    };
     resolver.resolve(text, 0)
 }
 
@@ -23,9 +27,14 @@ pub fn resolve(text: &str, properties: &Map<String, Value>) -> Result<String, Ex
 pub fn resolve_value(value: Value, properties: &Map<String, Value>) -> Result<Value, Expansion> {
     Ok(match value {
         Value::String(text) => Value::String(resolve(&text, properties)?),
-        Value::Array(items) => items.into_iter().map(|item| resolve_value(item, properties)).collect::<Result<_, _>>()?,
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| resolve_value(item, properties))
+            .collect::<Result<_, _>>()?,
         Value::Object(members) => {
-            let resolved = members.into_iter().map(|(name, member)| Ok((name, resolve_value(member, properties)?)));
+            let resolved = members
+                .into_iter()
+                .map(|(name, member)| Ok((name, resolve_value(member, properties)?)));
             Value::Object(resolved.collect::<Result<_, _>>()?)
         }
         other => other,
@@ -76,11 +85,15 @@ impl Resolver<'_> {
         let Some((key, default)) = inner.split_once(':') else {
             return Ok(format!("${{{inner}}}"));
         };
-        Ok(self.lookup(key.trim(), depth)?.unwrap_or_else(|| default.to_owned()))
+        Ok(self
+            .lookup(key.trim(), depth)?
+            .unwrap_or_else(|| default.to_owned()))
     }
 
     fn lookup(&mut self, key: &str, depth: usize) -> Result<Option<String>, Expansion> {
-        let Some(value) = self.properties.get(key) else { return Ok(None) };
+        let Some(value) = self.properties.get(key) else {
+            return Ok(None);
+        };
         if self.open.iter().any(|open| open == key) {
             return Ok(None);
         }
@@ -154,7 +167,10 @@ mod tests {
         for text in ["${nobody}", "${unclosed", "a ${x${y}", "$$ {", "${}"] {
             assert_eq!(resolve(text, &properties()).unwrap(), text);
         }
-        assert_eq!(resolve(r"\${host} \\${host}", &properties()).unwrap(), "${host} ${host}");
+        assert_eq!(
+            resolve(r"\${host} \\${host}", &properties()).unwrap(),
+            "${host} ${host}"
+        );
         assert_eq!(resolve("${a}", &properties()).unwrap(), "${a}");
         assert_eq!(resolve("${self}", &properties()).unwrap(), "x${self}");
     }
@@ -167,9 +183,20 @@ mod tests {
             bomb.insert(format!("k{i}"), format!("${{k{}}}${{k{}}}", i - 1, i - 1).into());
         }
         assert_eq!(resolve("${k25}", &bomb), Err(Expansion));
-        let chain: Map<String, Value> = (0..1000).map(|i| (format!("c{i}"), format!("${{c{}}}", i + 1).into())).collect();
+        let chain: Map<String, Value> = (0..1000)
+            .map(|i| (format!("c{i}"), format!("${{c{}}}", i + 1).into()))
+            .collect();
         assert_eq!(resolve("${c0}", &chain), Err(Expansion));
-        assert_eq!(resolve(&"${".repeat(100_000), &properties()).unwrap().len(), 200_000);
-        assert_eq!(resolve(&format!("{}{}", "${".repeat(1000), "}".repeat(1000)), &properties()), Err(Expansion));
+        assert_eq!(
+            resolve(&"${".repeat(100_000), &properties()).unwrap().len(),
+            200_000
+        );
+        assert_eq!(
+            resolve(
+                &format!("{}{}", "${".repeat(1000), "}".repeat(1000)),
+                &properties()
+            ),
+            Err(Expansion)
+        );
     }
 }

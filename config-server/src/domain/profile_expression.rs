@@ -17,9 +17,16 @@ impl ProfileExpression {
     /// Read an expression. `&` and `|` are not mixed without parentheses, as in Spring.
     pub fn parse(text: &str) -> Result<Self, String> {
         let tokens = tokens(text);
-        let mut reader = Reader { tokens: &tokens, depth: 0 };
+        let mut reader = Reader {
+            tokens: &tokens,
+            depth: 0,
+        };
         let expression = reader.expression()?;
-        if reader.tokens.is_empty() { Ok(expression) } else { Err(format!("cannot read the profile expression '{text}'")) }
+        if reader.tokens.is_empty() {
+            Ok(expression)
+        } else {
+            Err(format!("cannot read the profile expression '{text}'"))
+        }
     }
 
     /// Is it true while `active` are the active profiles?
@@ -42,7 +49,11 @@ fn tokens(text: &str) -> Vec<String> {
             last.push(c);
         }
     }
-    tokens.into_iter().map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()).collect()
+    tokens
+        .into_iter()
+        .map(|token| token.trim().to_owned())
+        .filter(|token| !token.is_empty())
+        .collect()
 }
 
 struct Reader<'a> {
@@ -56,14 +67,21 @@ impl Reader<'_> {
     }
 
     fn take(&mut self) -> Result<String, String> {
-        let (first, rest) = self.tokens.split_first().ok_or("the profile expression ends early")?;
+        let (first, rest) = self
+            .tokens
+            .split_first()
+            .ok_or("the profile expression ends early")?;
         self.tokens = rest;
         Ok(first.clone())
     }
 
     fn expression(&mut self) -> Result<ProfileExpression, String> {
         let first = self.term()?;
-        let Some(operator) = self.peek().filter(|token| ["&", "|"].contains(token)).map(str::to_owned) else {
+        let Some(operator) = self
+            .peek()
+            .filter(|token| ["&", "|"].contains(token))
+            .map(str::to_owned)
+        else {
             return Ok(first);
         };
         let mut parts = vec![first];
@@ -71,7 +89,11 @@ impl Reader<'_> {
             self.take()?;
             parts.push(self.term()?);
         }
-        Ok(if operator == "&" { ProfileExpression::All(parts) } else { ProfileExpression::Any(parts) })
+        Ok(if operator == "&" {
+            ProfileExpression::All(parts)
+        } else {
+            ProfileExpression::Any(parts)
+        })
     }
 
     fn term(&mut self) -> Result<ProfileExpression, String> {
@@ -83,7 +105,11 @@ impl Reader<'_> {
             "!" => Ok(ProfileExpression::Not(Box::new(self.term()?))),
             "(" => {
                 let inner = self.expression()?;
-                if self.take()? == ")" { Ok(inner) } else { Err("a parenthesis is not closed".to_owned()) }
+                if self.take()? == ")" {
+                    Ok(inner)
+                } else {
+                    Err("a parenthesis is not closed".to_owned())
+                }
             }
             token @ (")" | "&" | "|") => Err(format!("'{token}' stands where a profile should")),
             profile => Ok(ProfileExpression::Profile(profile.to_owned())),
@@ -114,7 +140,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for bad in ["", "  ", "&", "a &", "a & b | c", "(a", "a)", "!", "()", "a b | ", "a | | b"] {
+        for bad in [
+            "",
+            "  ",
+            "&",
+            "a &",
+            "a & b | c",
+            "(a",
+            "a)",
+            "!",
+            "()",
+            "a b | ",
+            "a | | b",
+        ] {
             assert!(ProfileExpression::parse(bad).is_err(), "{bad:?}");
         }
         assert!(ProfileExpression::parse(&"!".repeat(10_000)).is_err());

@@ -41,9 +41,16 @@ fn property(line: &str, index: usize) -> Result<Property, String> {
     let end = key_end(line);
     let (key, rest) = line.split_at(end);
     let rest = rest.trim_start_matches(BLANKS);
-    let value = rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(BLANKS);
+    let value = rest
+        .strip_prefix(['=', ':'])
+        .unwrap_or(rest)
+        .trim_start_matches(BLANKS);
     let column = line.len() - value.len() + 1;
-    Ok(Property { key: unescape(key)?, value: unescape(value)?.into(), position: (index as u64 + 1, column as u64) })
+    Ok(Property {
+        key: unescape(key)?,
+        value: unescape(value)?.into(),
+        position: (index as u64 + 1, column as u64),
+    })
 }
 
 /// Where the key ends: at the first separator that is not escaped.
@@ -64,7 +71,12 @@ fn unescape(text: &str) -> Result<String, String> {
     let mut units = Vec::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        let c = if c == '\\' { chars.next().unwrap_or_default() } else { push(&mut units, c); continue };
+        let c = if c == '\\' {
+            chars.next().unwrap_or_default()
+        } else {
+            push(&mut units, c);
+            continue;
+        };
         match c {
             't' => push(&mut units, '\t'),
             'n' => push(&mut units, '\n'),
@@ -85,7 +97,10 @@ fn push(units: &mut Vec<u16>, c: char) {
 fn hex_unit(chars: &mut std::str::Chars<'_>) -> Result<u16, String> {
     let digits: String = chars.by_ref().take(4).collect();
     let is_hex = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u16::from_str_radix(&digits, 16).ok().filter(|_| is_hex).ok_or_else(|| "a \\u escape needs four hex digits".to_owned())
+    u16::from_str_radix(&digits, 16)
+        .ok()
+        .filter(|_| is_hex)
+        .ok_or_else(|| "a \\u escape needs four hex digits".to_owned())
 }
 
 #[cfg(test)]
@@ -94,7 +109,14 @@ mod tests {
 
     fn flat(text: &str) -> Vec<Vec<(String, String)>> {
         let documents = parse(text).unwrap();
-        documents.into_iter().map(|d| d.into_iter().map(|p| (p.key, super::super::document::text(&p.value))).collect()).collect()
+        documents
+            .into_iter()
+            .map(|d| {
+                d.into_iter()
+                    .map(|p| (p.key, super::super::document::text(&p.value)))
+                    .collect()
+            })
+            .collect()
     }
 
     fn one(text: &str) -> (String, String) {
@@ -108,7 +130,10 @@ mod tests {
         }
         assert_eq!(one(r"a\ b\:c=d\=e"), ("a b:c".into(), "d=e".into()));
         assert_eq!(one(r"a=\u00e9\t\uD83D\uDE00\q"), ("a".into(), "é\t😀q".into()));
-        assert_eq!(one("url=jdbc:mysql://x?a=b"), ("url".into(), "jdbc:mysql://x?a=b".into()));
+        assert_eq!(
+            one("url=jdbc:mysql://x?a=b"),
+            ("url".into(), "jdbc:mysql://x?a=b".into())
+        );
         assert_eq!(one("a=b  "), ("a".into(), "b  ".into()));
         assert_eq!(one("alone"), ("alone".into(), String::new()));
         assert_eq!(one("a==b"), ("a".into(), "=b".into()));
@@ -129,7 +154,12 @@ mod tests {
 
     #[test]
     fn a_bad_escape_is_refused_with_its_line() {
-        for bad in ["a=1\nb=\\u12", "a=1\nb=\\uZZZZ", "a=1\nb=\\ud83d", "a=1\nb=\\u+123"] {
+        for bad in [
+            "a=1\nb=\\u12",
+            "a=1\nb=\\uZZZZ",
+            "a=1\nb=\\ud83d",
+            "a=1\nb=\\u+123",
+        ] {
             assert!(parse(bad).unwrap_err().starts_with("line 2"), "{bad}");
         }
     }

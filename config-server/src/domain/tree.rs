@@ -42,8 +42,15 @@ pub struct Tree {
 impl Tree {
     /// Read every file.
     pub fn new(origin: &str, version: Option<String>, raw: Vec<RawFile>) -> Self {
-        let files = raw.into_iter().map(|file| (file.path.clone(), File::read(file))).collect();
-        Self { origin: origin.to_owned(), version, files }
+        let files = raw
+            .into_iter()
+            .map(|file| (file.path.clone(), File::read(file)))
+            .collect();
+        Self {
+            origin: origin.to_owned(),
+            version,
+            files,
+        }
     }
 
     /// The file at exactly this path.
@@ -58,10 +65,12 @@ impl Tree {
 
     /// The files that cannot be read, with the reasons.
     pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().filter_map(|(path, file)| match &file.documents {
-            Some(Err(reason)) => Some((path.as_str(), reason.as_str())),
-            _ => None,
-        })
+        self.files
+            .iter()
+            .filter_map(|(path, file)| match &file.documents {
+                Some(Err(reason)) => Some((path.as_str(), reason.as_str())),
+                _ => None,
+            })
     }
 
     /// Files that were fine, or absent, in `previous` and are broken now.
@@ -72,8 +81,15 @@ impl Tree {
 
     /// Paths of files that were added, removed or changed since `previous`.
     pub fn changed_since(&self, previous: &Self) -> Vec<String> {
-        let differs = |path: &String| self.file(path).map(|f| &f.bytes) != previous.file(path).map(|f| &f.bytes);
-        let mut paths: Vec<String> = self.files.keys().chain(previous.files.keys()).filter(|p| differs(p)).cloned().collect();
+        let differs =
+            |path: &String| self.file(path).map(|f| &f.bytes) != previous.file(path).map(|f| &f.bytes);
+        let mut paths: Vec<String> = self
+            .files
+            .keys()
+            .chain(previous.files.keys())
+            .filter(|p| differs(p))
+            .cloned()
+            .collect();
         paths.sort();
         paths.dedup();
         paths
@@ -82,9 +98,17 @@ impl Tree {
 
 impl File {
     fn read(raw: RawFile) -> Self {
-        let format = raw.path.rsplit_once('.').map(|(_, ending)| ending).filter(|ending| FORMATS.contains(ending));
+        let format = raw
+            .path
+            .rsplit_once('.')
+            .map(|(_, ending)| ending)
+            .filter(|ending| FORMATS.contains(ending));
         let documents = format.map(|format| document::parse(format, &text(&raw.bytes, format)?));
-        Self { bytes: raw.bytes, modified: raw.modified, documents }
+        Self {
+            bytes: raw.bytes,
+            modified: raw.modified,
+            documents,
+        }
     }
 }
 
@@ -122,16 +146,29 @@ mod tests {
         let old = tree(&[("a.yml", "a: 1"), ("b.yml", "b: ["), ("note.txt", "a: [")]);
         assert_eq!(old.broken().map(|(path, _)| path).collect::<Vec<_>>(), ["b.yml"]);
         let new = tree(&[("a.yml", "a: ["), ("b.yml", "b: ["), ("c.properties", "x=\\u1")]);
-        assert_eq!(new.newly_broken(&old).map(|(path, _)| path).collect::<Vec<_>>(), ["a.yml", "c.properties"]);
+        assert_eq!(
+            new.newly_broken(&old).map(|(path, _)| path).collect::<Vec<_>>(),
+            ["a.yml", "c.properties"]
+        );
         assert_eq!(new.changed_since(&old), ["a.yml", "c.properties", "note.txt"]);
     }
 
     #[test]
     fn properties_may_be_latin_1_and_yaml_may_not() {
-        let raw = |path: &str| RawFile { path: path.to_owned(), bytes: Bytes::from_static(b"a: \xe9"), modified: None };
+        let raw = |path: &str| RawFile {
+            path: path.to_owned(),
+            bytes: Bytes::from_static(b"a: \xe9"),
+            modified: None,
+        };
         let tree = Tree::new("", None, vec![raw("a.yml"), raw("a.properties")]);
         assert!(matches!(tree.file("a.yml").unwrap().documents, Some(Err(_))));
-        let documents = tree.file("a.properties").unwrap().documents.clone().unwrap().unwrap();
+        let documents = tree
+            .file("a.properties")
+            .unwrap()
+            .documents
+            .clone()
+            .unwrap()
+            .unwrap();
         assert_eq!(documents[0].properties[0].value, "é");
     }
 }

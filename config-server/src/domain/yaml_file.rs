@@ -10,7 +10,8 @@ use super::document::Property;
 
 /// The documents of a file, each flattened. Errors say what and where, without quoting the file.
 pub(super) fn parse(text: &str) -> Result<Vec<Vec<Property>>, String> {
-    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options()).map_err(|e| describe(&e))?;
+    let documents: Vec<Spanned<Node>> =
+        serde_saphyr::from_multiple_with_options(text, options()).map_err(|e| describe(&e))?;
     Ok(documents.into_iter().map(flatten_document).collect())
 }
 
@@ -25,7 +26,13 @@ fn options() -> Options {
 
 fn describe(error: &Error) -> String {
     // The rest of the message is an extract of the file, which may hold secrets.
-    error.without_snippet().to_string().lines().next().unwrap_or("not YAML").to_owned()
+    error
+        .without_snippet()
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or("not YAML")
+        .to_owned()
 }
 
 fn flatten_document(document: Spanned<Node>) -> Vec<Property> {
@@ -43,7 +50,11 @@ fn flatten(node: Spanned<Node>, key: &str, into: &mut Vec<Property>) {
     match node.value {
         Node::Map(members) => {
             for (name, member) in members {
-                let joined = if key.is_empty() || name.starts_with('[') { format!("{key}{name}") } else { format!("{key}.{name}") };
+                let joined = if key.is_empty() || name.starts_with('[') {
+                    format!("{key}{name}")
+                } else {
+                    format!("{key}.{name}")
+                };
                 flatten(member, &joined, into);
             }
         }
@@ -53,8 +64,16 @@ fn flatten(node: Spanned<Node>, key: &str, into: &mut Vec<Property>) {
             }
         }
         // Flat keys know neither nothing nor an empty list: both are an empty text, as in Spring.
-        Node::List(_) | Node::Scalar(Value::Null) => into.push(Property { key: key.to_owned(), value: "".into(), position }),
-        Node::Scalar(value) => into.push(Property { key: key.to_owned(), value, position }),
+        Node::List(_) | Node::Scalar(Value::Null) => into.push(Property {
+            key: key.to_owned(),
+            value: "".into(),
+            position,
+        }),
+        Node::Scalar(value) => into.push(Property {
+            key: key.to_owned(),
+            value,
+            position,
+        }),
     }
 }
 
@@ -132,12 +151,16 @@ mod tests {
 
     fn flat(yaml: &str) -> Vec<Vec<(String, Value)>> {
         let documents = parse(yaml).unwrap();
-        documents.into_iter().map(|d| d.into_iter().map(|p| (p.key, p.value)).collect()).collect()
+        documents
+            .into_iter()
+            .map(|d| d.into_iter().map(|p| (p.key, p.value)).collect())
+            .collect()
     }
 
     #[test]
     fn values_keep_their_types_and_lists_get_indices() {
-        let yaml = "a: 1\nb:\n  c: [x, 2.5, {d: true}, [7]]\n  0: on\n  t: 09:30\n  zip: 010\nn: ~\nl: []\nm: {}\n";
+        let yaml =
+            "a: 1\nb:\n  c: [x, 2.5, {d: true}, [7]]\n  0: on\n  t: 09:30\n  zip: 010\nn: ~\nl: []\nm: {}\n";
         let expected = [
             ("a", json!(1)),
             ("b.c[0]", json!("x")),
@@ -162,16 +185,34 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_map_is_a_document() {
-        assert_eq!(flat("just text")[0], [("document".to_owned(), json!("just text"))]);
+        assert_eq!(
+            flat("just text")[0],
+            [("document".to_owned(), json!("just text"))]
+        );
         assert_eq!(flat("- a\n- b")[0].len(), 2);
         assert!(flat("# nothing\n").is_empty());
     }
 
     #[test]
     fn a_bad_file_is_refused_without_quoting_it() {
-        let bomb = format!("a0: &a0 [x, x]\n{}", (1..40).map(|i| format!("a{i}: &a{i} [*a{}, *a{}]\n", i - 1, i - 1)).collect::<String>());
+        let doubled = |i: usize| format!("a{i}: &a{i} [*a{}, *a{}]", i - 1, i - 1);
+        let bomb = [vec!["a0: &a0 [x, x]".to_owned()], (1..40).map(doubled).collect()]
+            .concat()
+            .join(
+                "
+",
+            );
         let deep = "[".repeat(5000);
-        for bad in ["a: [", "a: 1\na: 2", "a: *nobody", "a: .inf", "? {a: 1}\n: 2", &bomb, &deep, "a:\n- b\n c: d"] {
+        for bad in [
+            "a: [",
+            "a: 1\na: 2",
+            "a: *nobody",
+            "a: .inf",
+            "? {a: 1}\n: 2",
+            &bomb,
+            &deep,
+            "a:\n- b\n c: d",
+        ] {
             assert!(parse(bad).is_err(), "{}", &bad[..bad.len().min(40)]);
         }
         let error = parse("password: hunter2\nx: [\n").unwrap_err();

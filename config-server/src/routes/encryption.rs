@@ -27,7 +27,11 @@ pub(super) async fn key(_: Reader) -> Error {
 /// Can secrets be encrypted?
 #[utoipa::path(get, path = "/encrypt/status", responses((status = 200), (status = 401), (status = 404, description = "No key")))]
 pub(super) async fn status(State(state): State<AppState>, _: Reader) -> Result<Json<Value>, Error> {
-    if state.keyring.is_ready() { Ok(Json(json!({ "status": "OK" }))) } else { Err(CipherError::NoKey.into()) }
+    if state.keyring.is_ready() {
+        Ok(Json(json!({ "status": "OK" })))
+    } else {
+        Err(CipherError::NoKey.into())
+    }
 }
 
 /// Encrypt a text for every application's files.
@@ -108,18 +112,32 @@ pub(super) async fn decrypt_for(
 fn text(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<String, Error> {
     let refuse = |problem| Error::Body(Box::new(problem));
     let body = body.map_err(|_| refuse(too_large("the body is too large or ends early")))?;
-    let text = String::from_utf8(body.into()).map_err(|_| refuse(Problem::bad_request("the body is not UTF-8")))?;
+    let text =
+        String::from_utf8(body.into()).map_err(|_| refuse(Problem::bad_request("the body is not UTF-8")))?;
     if text.is_empty() {
         return Err(refuse(Problem::bad_request("the body is empty")));
     }
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if !media_type.starts_with("application/x-www-form-urlencoded") {
         return Ok(text);
     }
-    let whole = text.strip_suffix('=').unwrap_or(&text).replace('=', "%3D").replace('&', "%26");
-    Ok(form_urlencoded::parse(whole.as_bytes()).map(|(text, _)| text.into_owned()).collect())
+    let whole = text
+        .strip_suffix('=')
+        .unwrap_or(&text)
+        .replace('=', "%3D")
+        .replace('&', "%26");
+    Ok(form_urlencoded::parse(whole.as_bytes())
+        .map(|(text, _)| text.into_owned())
+        .collect())
 }
 
 fn plain(text: String) -> Response {
-    (([NO_STORE, (header::CONTENT_TYPE, "text/plain;charset=UTF-8")]), text).into_response()
+    (
+        ([NO_STORE, (header::CONTENT_TYPE, "text/plain;charset=UTF-8")]),
+        text,
+    )
+        .into_response()
 }

@@ -97,14 +97,22 @@ pub(super) async fn labelled(
 }
 
 fn body(environment: Environment, options: &Options, headers: &HeaderMap) -> Result<Response, Error> {
-    let origins = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains(WITH_ORIGINS)));
-    let mut sources: Vec<SourceBody> = environment.sources.iter().map(|source| written(source, origins)).collect();
+    let origins = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|v| v.to_str().is_ok_and(|v| v.contains(WITH_ORIGINS)));
+    let mut sources: Vec<SourceBody> = environment
+        .sources
+        .iter()
+        .map(|source| written(source, origins))
+        .collect();
     // Spring leaves placeholders to its clients; those that cannot resolve them may ask for it.
     if options.resolve_placeholders == Some(true) {
         let properties = merged::flat(&environment.sources);
         for source in &mut sources {
             let values = std::mem::take(&mut source.source).into_iter();
-            let resolved = values.map(|(key, value)| Ok((key, placeholder::resolve_value(value, &properties)?)));
+            let resolved =
+                values.map(|(key, value)| Ok((key, placeholder::resolve_value(value, &properties)?)));
             source.source = resolved.collect::<Result<_, Error>>()?;
         }
     }
@@ -117,15 +125,27 @@ fn body(environment: Environment, options: &Options, headers: &HeaderMap) -> Res
         property_sources: sources,
     };
     let media_type = if origins { WITH_ORIGINS } else { "application/json" };
-    Ok((([NO_STORE, (header::CONTENT_TYPE, media_type)]), serde_json::to_vec(&body).unwrap_or_default()).into_response())
+    Ok((
+        ([NO_STORE, (header::CONTENT_TYPE, media_type)]),
+        serde_json::to_vec(&body).unwrap_or_default(),
+    )
+        .into_response())
 }
 
 fn written(source: &PropertySource, origins: bool) -> SourceBody {
     let value = |property: &crate::domain::document::Property| match property.position {
         _ if !origins => property.value.clone(),
         (0, _) => json!({ "value": property.value, "origin": "Config server overrides" }),
-        (line, column) => json!({ "value": property.value, "origin": format!("{}:{line}:{column}", source.name) }),
+        (line, column) => {
+            json!({ "value": property.value, "origin": format!("{}:{line}:{column}", source.name) })
+        }
     };
-    let flat = source.properties.iter().map(|property| (property.key.clone(), value(property)));
-    SourceBody { name: source.name.clone(), source: flat.collect() }
+    let flat = source
+        .properties
+        .iter()
+        .map(|property| (property.key.clone(), value(property)));
+    SourceBody {
+        name: source.name.clone(),
+        source: flat.collect(),
+    }
 }

@@ -13,7 +13,12 @@ use crate::error::Error;
 const NOT_YOURS: &str = "a service reads its own configuration and the shared one only";
 
 /// The address, checked, and whether this reader may ask for it.
-pub(super) fn target(reader: &Reader, name: &str, profiles: &str, label: Option<&str>) -> Result<Target, Error> {
+pub(super) fn target(
+    reader: &Reader,
+    name: &str,
+    profiles: &str,
+    label: Option<&str>,
+) -> Result<Target, Error> {
     if name == "actuator" {
         // Monitoring endpoints that do not exist must not look like empty configuration.
         return Err(Error::NotFound);
@@ -26,7 +31,11 @@ pub(super) fn target(reader: &Reader, name: &str, profiles: &str, label: Option<
 }
 
 /// All that answers the request, the strongest source first.
-pub(super) async fn environment(state: &AppState, reader: &Reader, target: Target) -> Result<Environment, Error> {
+pub(super) async fn environment(
+    state: &AppState,
+    reader: &Reader,
+    target: Target,
+) -> Result<Environment, Error> {
     let mut found = Vec::new();
     let mut versions = Vec::new();
     for (label, folders) in places(state, &target) {
@@ -35,16 +44,25 @@ pub(super) async fn environment(state: &AppState, reader: &Reader, target: Targe
         found.splice(0..0, sources(&tree, &target, &folders)?);
         versions.extend(tree.version.clone());
     }
-    if let Some(foreign) = found.iter().find(|source| !state.credentials.may_read_properties(reader, &source.path)) {
+    if let Some(foreign) = found
+        .iter()
+        .find(|source| !state.credentials.may_read_properties(reader, &source.path))
+    {
         return Err(refused(reader, &foreign.path));
     }
     if found.is_empty() && !state.accept_empty {
         return Err(Error::NotFound);
     }
-    found.iter_mut().for_each(|source| decrypt(state, source));
+    for source in &mut found {
+        decrypt(state, source);
+    }
     found.splice(0..0, state.overrides.clone());
     let version = (!versions.is_empty()).then(|| versions.join(","));
-    Ok(Environment { target, version, sources: found })
+    Ok(Environment {
+        target,
+        version,
+        sources: found,
+    })
 }
 
 /// The labels to read, weakest first, each with the folders to look in.
@@ -55,12 +73,19 @@ pub(super) fn places<'a>(state: &AppState, target: &'a Target) -> Vec<(Option<&'
     let folders = folders(target, &state.search_paths, false);
     match &target.label {
         None => vec![(None, folders)],
-        Some(_) => target.labels().map(|label| (Some(label), folders.clone())).collect(),
+        Some(_) => target
+            .labels()
+            .map(|label| (Some(label), folders.clone()))
+            .collect(),
     }
 }
 
 pub(super) fn refused(reader: &Reader, what: &str) -> Error {
-    tracing::warn!(reader = reader.name(), what, "refused: not this reader's configuration");
+    tracing::warn!(
+        reader = reader.name(),
+        what,
+        "refused: not this reader's configuration"
+    );
     Error::Forbidden(NOT_YOURS)
 }
 
@@ -72,7 +97,9 @@ fn decrypt(state: &AppState, source: &mut PropertySource) {
     }
     let owner = state.credentials.owner(&source.path);
     for property in &mut source.properties {
-        let Value::String(sealed) = &property.value else { continue };
+        let Value::String(sealed) = &property.value else {
+            continue;
+        };
         if !sealed.starts_with(CIPHER) {
             continue;
         }
@@ -81,7 +108,11 @@ fn decrypt(state: &AppState, source: &mut PropertySource) {
             Err(error) => {
                 tracing::warn!(key = property.key, source = source.name, %error, "cannot be decrypted");
                 let key = format!("invalid.{}", property.key);
-                *property = Property { key, value: "<n/a>".into(), position: property.position };
+                *property = Property {
+                    key,
+                    value: "<n/a>".into(),
+                    position: property.position,
+                };
             }
         }
     }

@@ -10,7 +10,7 @@ use axum::extract::{FromRequestParts, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::extract::{Json, parse_json, too_large};
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::form_urlencoded;
@@ -57,30 +57,47 @@ pub(super) async fn notify(
 }
 
 fn is_signed(state: &AppState, headers: &HeaderMap, body: &[u8]) -> bool {
-    let Some(secret) = &state.monitor_secret else { return false };
+    let Some(secret) = &state.monitor_secret else {
+        return false;
+    };
     let secret = secret.expose_secret().as_bytes();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    let sent = |name: &&str| headers.get(*name).map(|value| value.as_bytes());
+    let sent = |name: &&str| headers.get(*name).map(HeaderValue::as_bytes);
     let signed = SIGNATURES.iter().filter_map(sent).any(|signature| {
         let digits = signature.strip_prefix(b"sha256=").unwrap_or(signature);
         hex::decode(digits).is_ok_and(|tag| hmac::verify(&key, body, &tag).is_ok())
     });
-    signed || TOKENS.iter().filter_map(sent).any(|token| verify_slices_are_equal(token, secret).is_ok())
+    signed
+        || TOKENS
+            .iter()
+            .filter_map(sent)
+            .any(|token| verify_slices_are_equal(token, secret).is_ok())
 }
 
 /// The files that the notification names: a host's JSON, `{"path": …}`, or a form with `path`.
 fn paths(headers: &HeaderMap, body: &[u8]) -> Result<Vec<String>, Error> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     if text(header::CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded") {
         let named = form_urlencoded::parse(body).filter(|(name, _)| name == "path");
         return Ok(named.map(|(_, path)| path.into_owned()).collect());
     }
     let body: Value = parse_json(body).map_err(|problem| Error::Body(Box::new(problem)))?;
-    let event = EVENT_HEADERS.iter().find(|(header, values, _)| values.contains(&text(header)));
+    let event = EVENT_HEADERS
+        .iter()
+        .find(|(header, values, _)| values.contains(&text(header)));
     Ok(match (event, &body["path"]) {
         (Some((_, _, event)), _) => notification::paths(*event, &body),
         (None, Value::String(path)) => vec![path.clone()],
-        (None, Value::Array(paths)) => paths.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        (None, Value::Array(paths)) => paths
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         (None, _) => Vec::new(),
     })
 }
@@ -95,7 +112,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(per_minute: u32, clock: Clock) -> Self {
-        Self { per_minute, window: Mutex::new((clock.now(), 0)), clock }
+        Self {
+            per_minute,
+            window: Mutex::new((clock.now(), 0)),
+            clock,
+        }
     }
 
     /// May one more be acted upon now?

@@ -13,7 +13,9 @@ impl FromRequestParts<AppState> for Reader {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
-        let Some((name, secret)) = basic(&parts.headers) else { return Err(Error::Unauthorized) };
+        let Some((name, secret)) = basic(&parts.headers) else {
+            return Err(Error::Unauthorized);
+        };
         state.credentials.reader(&name, &secret).ok_or_else(|| {
             tracing::warn!(path = parts.uri.path(), "a wrong credential was refused");
             Error::Unauthorized
@@ -29,13 +31,24 @@ impl FromRequestParts<AppState> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
         let reader = Reader::from_request_parts(parts, state).await?;
-        if reader.is_admin() { Ok(Self) } else { Err(Error::Forbidden("this needs the admin credential")) }
+        if reader.is_admin() {
+            Ok(Self)
+        } else {
+            Err(Error::Forbidden("this needs the admin credential"))
+        }
     }
 }
 
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let decoded = BASE64_STANDARD.decode(token.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    let decoded = BASE64_STANDARD
+        .decode(token.trim())
+        .ok()
+        .filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let (name, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((name.to_owned(), secret.to_owned()))
 }

@@ -56,16 +56,25 @@ pub(super) async fn answer(
         return Err(lookup::refused(reader, &found));
     }
     let file = tree.file(&found).ok_or(Error::NotFound)?;
-    let wants_bytes = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == BINARY.as_bytes());
+    let wants_bytes = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.as_bytes() == BINARY.as_bytes());
     let text = std::str::from_utf8(&file.bytes).ok().filter(|_| !wants_bytes);
     let resolved = match text {
         Some(text) if options.resolve_placeholders.unwrap_or(true) && text.contains("${") => {
             let environment = lookup::environment(state, reader, target).await?;
-            Some(Bytes::from(placeholder::resolve(text, &merged::flat(&environment.sources))?))
+            Some(Bytes::from(placeholder::resolve(
+                text,
+                &merged::flat(&environment.sources),
+            )?))
         }
         _ => None,
     };
-    let media_type = if text.is_some() { "text/plain;charset=UTF-8" } else { BINARY };
+    let media_type = if text.is_some() {
+        "text/plain;charset=UTF-8"
+    } else {
+        BINARY
+    };
     Ok(conditional(file, resolved, media_type, headers))
 }
 
@@ -93,11 +102,19 @@ fn variants(profiles: &[String], path: &str) -> Vec<String> {
         Some(at) => path.split_at(name_start + at),
         None => (path, ""),
     };
-    let named = profiles.iter().filter(|profile| *profile != "default").map(|profile| format!("{stem}-{profile}{ending}"));
+    let named = profiles
+        .iter()
+        .filter(|profile| *profile != "default")
+        .map(|profile| format!("{stem}-{profile}{ending}"));
     named.chain([path.to_owned()]).collect()
 }
 
-fn conditional(file: &File, resolved: Option<Bytes>, media_type: &'static str, headers: &HeaderMap) -> Response {
+fn conditional(
+    file: &File,
+    resolved: Option<Bytes>,
+    media_type: &'static str,
+    headers: &HeaderMap,
+) -> Response {
     // A resolved file also changes with the values in it, which no date of the file tells.
     let modified = file.modified.filter(|_| resolved.is_none());
     let body = resolved.unwrap_or_else(|| file.bytes.clone());
@@ -111,7 +128,10 @@ fn conditional(file: &File, resolved: Option<Bytes>, media_type: &'static str, h
     let answered = response.headers_mut();
     let date = modified.map(|at| at.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
     answered.extend(HeaderValue::from_str(&tag).ok().map(|tag| (header::ETAG, tag)));
-    answered.extend(date.and_then(|date| HeaderValue::from_str(&date).ok()).map(|date| (header::LAST_MODIFIED, date)));
+    answered.extend(
+        date.and_then(|date| HeaderValue::from_str(&date).ok())
+            .map(|date| (header::LAST_MODIFIED, date)),
+    );
     response
 }
 
@@ -119,10 +139,14 @@ fn conditional(file: &File, resolved: Option<Bytes>, media_type: &'static str, h
 fn is_current(headers: &HeaderMap, tag: &str, modified: Option<DateTime<Utc>>) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(tags) = text(header::IF_NONE_MATCH) {
-        return tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+        return tags
+            .split(',')
+            .any(|known| known.trim().trim_start_matches("W/") == tag);
     }
     let since = text(header::IF_MODIFIED_SINCE).and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-    since.zip(modified).is_some_and(|(since, modified)| modified.timestamp() <= since.timestamp())
+    since
+        .zip(modified)
+        .is_some_and(|(since, modified)| modified.timestamp() <= since.timestamp())
 }
 
 #[cfg(test)]
@@ -132,7 +156,13 @@ mod tests {
     #[test]
     fn the_profile_goes_before_the_ending() {
         let profiles = ["dev".to_owned(), "default".to_owned()];
-        assert_eq!(variants(&profiles, "a.b/nginx.conf"), ["a.b/nginx-dev.conf", "a.b/nginx.conf"]);
-        assert_eq!(variants(&profiles, "a.b/Makefile"), ["a.b/Makefile-dev", "a.b/Makefile"]);
+        assert_eq!(
+            variants(&profiles, "a.b/nginx.conf"),
+            ["a.b/nginx-dev.conf", "a.b/nginx.conf"]
+        );
+        assert_eq!(
+            variants(&profiles, "a.b/Makefile"),
+            ["a.b/Makefile-dev", "a.b/Makefile"]
+        );
     }
 }

@@ -30,7 +30,9 @@ pub(super) async fn default_label(
 
 /// Is this the name of a file, and so no profile?
 pub(super) fn is_file(name: &str) -> bool {
-    [".json", ".yml", ".yaml", ".properties"].iter().any(|ending| name.ends_with(ending))
+    [".json", ".yml", ".yaml", ".properties"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 pub(super) async fn answer(
@@ -44,7 +46,11 @@ pub(super) async fn answer(
     let target = lookup::target(reader, view.application, view.profiles, label)?;
     let environment = lookup::environment(state, reader, target).await?;
     let resolve = options.resolve_placeholders.unwrap_or(true);
-    let text = merged::render(merged::flat(&environment.sources), view.format, resolve)?;
-    let media_type = if view.format == Format::Json { "application/json" } else { "text/plain;charset=UTF-8" };
+    let text = merged::render(&merged::flat(&environment.sources), view.format, resolve)?;
+    let media_type = if view.format == Format::Json {
+        "application/json"
+    } else {
+        "text/plain;charset=UTF-8"
+    };
     Ok((([NO_STORE, (header::CONTENT_TYPE, media_type)]), text).into_response())
 }

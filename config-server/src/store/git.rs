@@ -34,10 +34,18 @@ impl Git {
     pub async fn open(remote: &Remote<'_>, folder: &Path, timeout: Duration) -> Result<Self, ReadError> {
         let protocol = protocol(remote.url).map_err(ReadError::Refused)?;
         let folder: PathBuf = std::path::absolute(folder).map_err(|cause| file_error(folder, cause))?;
-        tokio::fs::create_dir_all(&folder).await.map_err(|cause| file_error(&folder, cause))?;
+        tokio::fs::create_dir_all(&folder)
+            .await
+            .map_err(|cause| file_error(&folder, cause))?;
         let command = Command::new(&folder, timeout);
-        command.write_config(protocol, remote).await.map_err(|cause| file_error(&folder, cause))?;
-        let git = Self { command, url: remote.url.trim_end_matches('/').to_owned() };
+        command
+            .write_config(protocol, remote)
+            .await
+            .map_err(|cause| file_error(&folder, cause))?;
+        let git = Self {
+            command,
+            url: remote.url.trim_end_matches('/').to_owned(),
+        };
         if git.prepare().await.is_err() {
             // It is only a copy: a damaged one is made anew.
             let _ = tokio::fs::remove_dir_all(git.command.repository()).await;
@@ -48,22 +56,47 @@ impl Git {
 
     async fn prepare(&self) -> Result<(), ReadError> {
         self.command.run(&["init", "--bare", "--quiet"]).await?;
-        self.command.unlock().await.map_err(|cause| file_error(self.command.repository(), cause))?;
+        self.command
+            .unlock()
+            .await
+            .map_err(|cause| file_error(self.command.repository(), cause))?;
         self.heads().await.map(drop)
     }
 
     /// Bring the copy up to date.
     pub async fn fetch(&self) -> Result<(), ReadError> {
-        let fetch = ["fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
-        let refs = ["--", self.url.as_str(), "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-        self.command.run(&[&fetch[..], &refs[..]].concat()).await.map(drop)
+        let fetch = [
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--force",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+        ];
+        let refs = [
+            "--",
+            self.url.as_str(),
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
+        ];
+        self.command
+            .run(&[&fetch[..], &refs[..]].concat())
+            .await
+            .map(drop)
     }
 
     /// Every branch and tag with its commit; a branch hides a tag of the same name.
     pub async fn heads(&self) -> Result<BTreeMap<String, String>, ReadError> {
         let format = "--format=%(refname)%00%(objectname)%00%(*objectname)";
-        let listing = self.command.run(&["for-each-ref", format, "refs/tags/", "refs/heads/"]).await?;
-        Ok(String::from_utf8_lossy(&listing).lines().filter_map(head).collect())
+        let listing = self
+            .command
+            .run(&["for-each-ref", format, "refs/tags/", "refs/heads/"])
+            .await?;
+        Ok(String::from_utf8_lossy(&listing)
+            .lines()
+            .filter_map(head)
+            .collect())
     }
 
     /// The commit that a label like `1f2e3d4` names, if one of the branches or tags holds it: what was once pushed and
@@ -73,10 +106,16 @@ impl Git {
             return Ok(None);
         }
         let revision = format!("{label}^{{commit}}");
-        let parsed = self.command.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision]).await;
+        let parsed = self
+            .command
+            .run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])
+            .await;
         let Ok(parsed) = parsed else { return Ok(None) };
         let commit = String::from_utf8_lossy(&parsed).trim().to_owned();
-        let holders = self.command.run(&["for-each-ref", "--count=1", "--contains", &commit]).await?;
+        let holders = self
+            .command
+            .run(&["for-each-ref", "--count=1", "--contains", &commit])
+            .await?;
         Ok((!holders.is_empty()).then_some(commit))
     }
 
@@ -88,20 +127,32 @@ impl Git {
 }
 
 fn file_error(path: &Path, cause: std::io::Error) -> ReadError {
-    ReadError::File { path: path.display().to_string(), cause }
+    ReadError::File {
+        path: path.display().to_string(),
+        cause,
+    }
 }
 
 fn head(line: &str) -> Option<(String, String)> {
     let mut fields = line.split('\0');
     let (name, object, peeled) = (fields.next()?, fields.next()?, fields.next()?);
-    let label = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/"))?;
+    let label = name
+        .strip_prefix("refs/heads/")
+        .or_else(|| name.strip_prefix("refs/tags/"))?;
     // An annotated tag is an object of its own; the commit is behind it.
-    Some((label.to_owned(), if peeled.is_empty() { object } else { peeled }.to_owned()))
+    Some((
+        label.to_owned(),
+        if peeled.is_empty() { object } else { peeled }.to_owned(),
+    ))
 }
 
 /// The one protocol that this URL needs; git is told to refuse all others, wherever they come from.
 fn protocol(url: &str) -> Result<&'static str, String> {
-    if url.starts_with('-') || url.chars().any(|c| c.is_control() || c.is_whitespace() || "\"\\".contains(c)) {
+    if url.starts_with('-')
+        || url
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || "\"\\".contains(c))
+    {
         return Err("the git URL has a character that is not allowed".to_owned());
     }
     if url.starts_with('/') {
@@ -110,14 +161,17 @@ fn protocol(url: &str) -> Result<&'static str, String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return match url.split_once(':') {
             Some((host, _)) if host.contains('@') && !host.contains('/') => Ok("ssh"),
-            _ => Err("the git URL must be an absolute path, or begin with https, http, ssh or file".to_owned()),
+            _ => {
+                Err("the git URL must be an absolute path, or begin with https, http, ssh or file".to_owned())
+            }
         };
     };
     let authority = rest.split('/').next().unwrap_or_default();
     match scheme {
-        "https" | "http" if authority.contains('@') => {
-            Err("put the credentials for git into config.git.username and config.git.password, not into the URL".to_owned())
-        }
+        "https" | "http" if authority.contains('@') => Err(
+            "put the credentials for git into config.git.username and config.git.password, not into the URL"
+                .to_owned(),
+        ),
         "https" => Ok("https"),
         "http" => Ok("http"),
         "ssh" => Ok("ssh"),
@@ -142,8 +196,20 @@ mod tests {
             assert_eq!(protocol(url), Ok(expected), "{url}");
         }
         let bad = [
-            "--upload-pack=touch /tmp/x", "ext::sh -c x", "ext::sh", "config", "../config", "fd::17", "git://host/x", "https://u:p@host/x",
-            "https://host/a b", "/srv/x\ny", "", "ftp://host/x", "a:b", "/srv/\"x",
+            "--upload-pack=touch /tmp/x",
+            "ext::sh -c x",
+            "ext::sh",
+            "config",
+            "../config",
+            "fd::17",
+            "git://host/x",
+            "https://u:p@host/x",
+            "https://host/a b",
+            "/srv/x\ny",
+            "",
+            "ftp://host/x",
+            "a:b",
+            "/srv/\"x",
         ];
         for url in bad {
             assert!(protocol(url).is_err(), "{url:?}");
@@ -152,8 +218,14 @@ mod tests {
 
     #[test]
     fn a_tag_is_peeled_to_its_commit() {
-        assert_eq!(head("refs/heads/a/b\0abc\0"), Some(("a/b".to_owned(), "abc".to_owned())));
-        assert_eq!(head("refs/tags/v1\0abc\0def"), Some(("v1".to_owned(), "def".to_owned())));
+        assert_eq!(
+            head("refs/heads/a/b\0abc\0"),
+            Some(("a/b".to_owned(), "abc".to_owned()))
+        );
+        assert_eq!(
+            head("refs/tags/v1\0abc\0def"),
+            Some(("v1".to_owned(), "def".to_owned()))
+        );
         assert_eq!(head("refs/notes/x\0abc\0"), None);
     }
 }

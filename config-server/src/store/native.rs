@@ -27,7 +27,10 @@ pub struct Native {
 impl Native {
     /// The folder `folder`. Sources are named by the path as it is configured, not by where it is on this machine.
     pub fn new(folder: &Path) -> Self {
-        Self { root: folder.to_owned(), origin: format!("file:{}", folder.display().to_string().trim_end_matches('/')) }
+        Self {
+            root: folder.to_owned(),
+            origin: format!("file:{}", folder.display().to_string().trim_end_matches('/')),
+        }
     }
 
     /// The files as they are now; `None` if they are what `previous` holds.
@@ -60,7 +63,8 @@ impl Native {
             let mut files = Vec::new();
             walk(&root, "", 0, &mut Budget::default(), &mut files).map(|()| files)
         });
-        scan.await.map_err(|error| ReadError::Refused(error.to_string()))?
+        scan.await
+            .map_err(|error| ReadError::Refused(error.to_string()))?
     }
 }
 
@@ -75,16 +79,33 @@ fn fingerprint(files: &[RawFile]) -> String {
     hex::encode(&context.finish().as_ref()[..20])
 }
 
-fn walk(root: &Path, folder: &str, depth: usize, budget: &mut Budget, files: &mut Vec<RawFile>) -> Result<(), ReadError> {
-    let failed = |cause| ReadError::File { path: format!("{folder}/"), cause };
+fn walk(
+    root: &Path,
+    folder: &str,
+    depth: usize,
+    budget: &mut Budget,
+    files: &mut Vec<RawFile>,
+) -> Result<(), ReadError> {
+    let failed = |cause| ReadError::File {
+        path: format!("{folder}/"),
+        cause,
+    };
     if depth > DEEPEST {
         return Err(ReadError::Refused(format!("{folder} is nested too deeply")));
     }
-    let mut entries = fs::read_dir(root.join(folder)).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
+    let mut entries = fs::read_dir(root.join(folder))
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(failed)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let path = if folder.is_empty() {
+            name
+        } else {
+            format!("{folder}/{name}")
+        };
         if is_hidden(&path) {
             continue;
         }
@@ -122,5 +143,9 @@ fn read_file(root: &Path, path: String, budget: &mut Budget) -> Result<Option<Ra
     };
     budget.take(&path, bytes.len() as u64)?;
     let modified = metadata.modified().ok().map(Into::into);
-    Ok(Some(RawFile { path, bytes: Bytes::from(bytes), modified }))
+    Ok(Some(RawFile {
+        path,
+        bytes: Bytes::from(bytes),
+        modified,
+    }))
 }

@@ -41,7 +41,10 @@ struct Snapshot {
 
 impl Snapshot {
     fn tree(&self, label: &str) -> Option<&Arc<Tree>> {
-        self.loaded.iter().find(|(known, _)| known == label).map(|(_, tree)| tree)
+        self.loaded
+            .iter()
+            .find(|(known, _)| known == label)
+            .map(|(_, tree)| tree)
     }
 }
 
@@ -68,7 +71,12 @@ pub struct Repository {
 impl Repository {
     /// Nothing read yet.
     pub fn new(backend: Backend) -> Self {
-        Self { backend, snapshot: ArcSwap::default(), problem: ArcSwap::default(), reading: Mutex::new(()) }
+        Self {
+            backend,
+            snapshot: ArcSwap::default(),
+            problem: ArcSwap::default(),
+            reading: Mutex::new(()),
+        }
     }
 
     /// Is a label a folder among the files, and not a state of all of them?
@@ -78,7 +86,10 @@ impl Repository {
 
     /// The version that a request without a label gets.
     pub fn version(&self) -> Option<String> {
-        self.snapshot.load().tree(self.default_label()).and_then(|tree| tree.version.clone())
+        self.snapshot
+            .load()
+            .tree(self.default_label())
+            .and_then(|tree| tree.version.clone())
     }
 
     /// Why the last read changed nothing, if it failed.
@@ -92,7 +103,8 @@ impl Repository {
             Backend::Git { default_label, .. } => {
                 // Repositories made before 2020 have no `main`.
                 let heads = &self.snapshot.load().heads;
-                let fallback = default_label == "main" && !heads.contains_key("main") && heads.contains_key("master");
+                let fallback =
+                    default_label == "main" && !heads.contains_key("main") && heads.contains_key("master");
                 if fallback { "master" } else { default_label }
             }
         }
@@ -124,7 +136,11 @@ impl Repository {
             Some(commit) => Some(commit.clone()),
             None => git.commit(label).await.map_err(NoTree::Failed)?,
         };
-        let tree = Arc::new(git.tree(&commit.ok_or(NoTree::NoSuchLabel)?).await.map_err(NoTree::Failed)?);
+        let tree = Arc::new(
+            git.tree(&commit.ok_or(NoTree::NoSuchLabel)?)
+                .await
+                .map_err(NoTree::Failed)?,
+        );
         snapshot.loaded.push((label.to_owned(), tree.clone()));
         if snapshot.loaded.len() > MOST_LABELS {
             let default = self.default_label();
@@ -143,10 +159,13 @@ impl Repository {
             Backend::Git { git, .. } => self.refresh_git(git).await,
         };
         let problem = outcome.as_ref().err().map(ToString::to_string);
-        metrics::counter!("config.refresh", "outcome" => if problem.is_some() { "error" } else { "success" }).increment(1);
+        metrics::counter!("config.refresh", "outcome" => if problem.is_some() { "error" } else { "success" })
+            .increment(1);
         // The same trouble every few seconds is one line in the log.
         match &problem {
-            Some(problem) if self.problem().as_ref() != Some(problem) => tracing::error!(problem, "the last good files stay in force"),
+            Some(problem) if self.problem().as_ref() != Some(problem) => {
+                tracing::error!(problem, "the last good files stay in force");
+            }
             None if self.problem().is_some() => tracing::info!("the files can be read again"),
             _ => {}
         }
@@ -156,16 +175,24 @@ impl Repository {
 
     async fn refresh_native(&self, native: &Native) -> Result<(), ReadError> {
         let previous = self.snapshot.load().tree("").cloned();
-        let Some(tree) = native.read(previous.as_deref()).await? else { return Ok(()) };
+        let Some(tree) = native.read(previous.as_deref()).await? else {
+            return Ok(());
+        };
         let tree = accept("", previous, tree)?;
-        self.snapshot.store(Arc::new(Snapshot { heads: BTreeMap::new(), loaded: vec![(String::new(), tree)] }));
+        self.snapshot.store(Arc::new(Snapshot {
+            heads: BTreeMap::new(),
+            loaded: vec![(String::new(), tree)],
+        }));
         Ok(())
     }
 
     /// A fetch that fails leaves the heads as they are; what they hold may still not have been read.
     async fn refresh_git(&self, git: &Git) -> Result<(), ReadError> {
         let fetched = git.fetch().await;
-        let mut snapshot = Snapshot { heads: git.heads().await?, loaded: Vec::new() };
+        let mut snapshot = Snapshot {
+            heads: git.heads().await?,
+            loaded: Vec::new(),
+        };
         let (previous, default) = (self.snapshot.load_full(), self.default_label().to_owned());
         let mut refused = Ok(());
         for (label, old) in &previous.loaded {
@@ -197,7 +224,10 @@ impl Repository {
         if snapshot.tree(label).is_some() {
             return Ok(());
         }
-        let commit = snapshot.heads.get(label).ok_or_else(|| ReadError::Refused(format!("there is no label '{label}'")))?;
+        let commit = snapshot
+            .heads
+            .get(label)
+            .ok_or_else(|| ReadError::Refused(format!("there is no label '{label}'")))?;
         let tree = accept(label, None, git.tree(commit).await?)?;
         snapshot.loaded.push((label.to_owned(), tree));
         self.snapshot.store(Arc::new(snapshot));
@@ -206,7 +236,11 @@ impl Repository {
 
     /// Read the backend every `interval` until the stop.
     pub async fn watch(&self, interval: Duration, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(interval))
+            .await
+            .is_some()
+        {
             // Trouble has been logged.
             let _ = stop.run_until_cancelled(self.refresh()).await;
         }
@@ -225,7 +259,10 @@ async fn current(git: &Git, label: &str, commit: &str, old: &Arc<Tree>) -> Resul
 fn accept(label: &str, previous: Option<Arc<Tree>>, tree: Tree) -> Result<Arc<Tree>, ReadError> {
     let previous = previous.unwrap_or_default();
     if !previous.is_empty() {
-        let broken: Vec<String> = tree.newly_broken(&previous).map(|(path, reason)| format!("{path}: {reason}")).collect();
+        let broken: Vec<String> = tree
+            .newly_broken(&previous)
+            .map(|(path, reason)| format!("{path}: {reason}"))
+            .collect();
         if !broken.is_empty() {
             return Err(ReadError::Broken(broken.join("; ")));
         }

@@ -161,3 +161,90 @@ async fn a_refusal_is_final_and_a_late_server_is_waited_for() {
         "{error}"
     );
 }
+
+mod layers {
+    use super::super::super::{Layer, SHARED_DEFAULTS, Settings, When, read};
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Booking {
+        limit: u32,
+        names: Vec<String>,
+    }
+
+    impl Settings for Booking {
+        fn check(&self) -> Result<(), String> {
+            if self.limit > 100 {
+                Err("limit: at most 100".to_owned())
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    /// Defaults and environment of a service whose config-server is at `url`.
+    fn local(url: &Url, folder: &Folder) -> Vec<Layer> {
+        let defaults = Layer::yaml("defaults", SHARED_DEFAULTS).unwrap();
+        let own = Layer::new("service defaults", json!({"limit": 1, "names": ["default"]}));
+        let server = json!({"url": url, "timeout_ms": 300, "cache_dir": folder.0});
+        vec![
+            defaults,
+            own,
+            Layer::new(
+                "environment",
+                json!({"config_server": server, "names": ["environment"]}),
+            ),
+        ]
+    }
+
+    async fn limit(url: &Url, folder: &Folder, when: When) -> Option<u32> {
+        let state = read::<Booking>("svc", local(url, folder), when).await.ok()?;
+        assert_eq!(
+            state.own.names,
+            ["environment"],
+            "the environment is the strongest"
+        );
+        Some(state.own.limit)
+    }
+
+    async fn serving(limit: &'static str) -> Url {
+        let body = format!(
+            r#"{{"propertySources":[{{"name":"x","source":{{"limit":{limit},"names[0]":"remote"}}}}]}}"#
+        );
+        server(200, body.leak()).await
+    }
+
+    #[tokio::test]
+    async fn config_server_stands_over_the_defaults() {
+        assert_eq!(
+            limit(&serving("7").await, &Folder::new(), When::Start).await,
+            Some(7)
+        );
+        assert_eq!(limit(&nobody(), &Folder::new(), When::Start).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_does_not_fit_is_refused_and_the_last_good_one_is_used_at_the_start() {
+        let folder = Folder::new();
+        for bad in ["\"many\"", "-1", "101", "null"] {
+            let bad = serving(bad).await;
+            assert_eq!(limit(&bad, &folder, When::Refresh).await, None);
+            assert_eq!(
+                limit(&bad, &folder, When::Start).await,
+                None,
+                "there is no copy yet"
+            );
+        }
+        assert_eq!(limit(&serving("7").await, &folder, When::Refresh).await, Some(7));
+        assert_eq!(limit(&serving("101").await, &folder, When::Refresh).await, None);
+        assert_eq!(limit(&serving("101").await, &folder, When::Start).await, Some(7));
+        assert_eq!(limit(&nobody(), &folder, When::Start).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_refresh_without_config_server_changes_nothing() {
+        let folder = Folder::new();
+        assert_eq!(limit(&serving("7").await, &folder, When::Start).await, Some(7));
+        assert_eq!(limit(&nobody(), &folder, When::Refresh).await, None);
+    }
+}

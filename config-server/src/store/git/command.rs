@@ -26,7 +26,11 @@ pub(super) struct Git {
 
 impl Git {
     pub(super) fn new(folder: &Path, timeout: Duration) -> Self {
-        Self { repository: folder.join("repository.git"), config: folder.join("gitconfig"), timeout }
+        Self {
+            repository: folder.join("repository.git"),
+            config: folder.join("gitconfig"),
+            timeout,
+        }
     }
 
     /// The bare repository's folder.
@@ -60,10 +64,23 @@ impl Git {
         );
         if let Some((user, password)) = remote.login {
             let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            text += &format!("[http \"{}\"]\n\textraHeader = Authorization: Basic {login}\n", remote.url);
+            text.extend([
+                "[http \"",
+                remote.url,
+                "\"]
+	extraHeader = Authorization: Basic ",
+                &login,
+                "
+",
+            ]);
         }
         let _ = tokio::fs::remove_file(&self.config).await;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.config).await?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.config)
+            .await?;
         file.write_all(text.as_bytes()).await?;
         file.flush().await
     }
@@ -75,8 +92,14 @@ impl Git {
 
     /// The same, with something to read on its standard input.
     pub(super) async fn run_with(&self, args: &[&str], input: Vec<u8>) -> Result<Vec<u8>, ReadError> {
-        let failed = |cause: String| ReadError::Git { command: args.first().copied().unwrap_or_default().to_owned(), cause };
-        let child = self.command(args).spawn().map_err(|error| failed(format!("cannot be started: {error}")))?;
+        let failed = |cause: String| ReadError::Git {
+            command: args.first().copied().unwrap_or_default().to_owned(),
+            cause,
+        };
+        let child = self
+            .command(args)
+            .spawn()
+            .map_err(|error| failed(format!("cannot be started: {error}")))?;
         let output = match tokio::time::timeout(self.timeout, communicate(child, input)).await {
             Ok(output) => output.map_err(|error| failed(error.to_string()))?,
             // Dropping the child kills it.
@@ -91,16 +114,32 @@ impl Git {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command.arg("--git-dir").arg(&self.repository).args(args).env_clear().kill_on_drop(true);
+        command
+            .arg("--git-dir")
+            .arg(&self.repository)
+            .args(args)
+            .env_clear()
+            .kill_on_drop(true);
         // ssh needs a home for its keys; nothing else is passed on.
-        #[expect(clippy::disallowed_methods, reason = "passed on to a child, not read as a setting")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "passed on to a child, not read as a setting"
+        )]
         let passed_on = ["PATH", "HOME", "SSH_AUTH_SOCK"].map(|name| (name, std::env::var(name)));
         for (name, value) in passed_on {
             command.envs(value.ok().map(|value| (name, value)));
         }
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", &self.config);
-        command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes").env("LC_ALL", "C");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", &self.config);
+        command
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+            .env("LC_ALL", "C");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 }
@@ -132,5 +171,9 @@ async fn communicate(mut child: Child, input: Vec<u8>) -> io::Result<Output> {
     if stdout.len() as u64 > LARGEST_OUTPUT {
         return Err(io::Error::other("too much output"));
     }
-    Ok(Output { status: child.wait().await?, stdout, stderr })
+    Ok(Output {
+        status: child.wait().await?,
+        stdout,
+        stderr,
+    })
 }
