@@ -104,11 +104,12 @@ service_environment() {
         "AUTH_JWKS_URL=${AUTH_JWKS_URL:-http://127.0.0.1:$(port_of_service user-service)/.well-known/jwks.json}"
         "AMQP_URL=$(amqp_url)"
         "EUREKA_URL=$(eureka_url "$name")"
-        "CONFIG_SERVER_URL=$(config_server_url "$name")"
         # What an instance knew last, for a start while the registry or the config-server is away.
         "EUREKA_CACHE_FILE=$DEV/state/$1.registry.json"
         "CONFIG_SERVER_CACHE_DIR=$DEV/state"
     )
+    # It cannot ask itself.
+    [ "$name" = config-server ] || ENVIRONMENT+=("CONFIG_SERVER_URL=$(config_server_url "$name")")
     case $name in
         discovery-server)
             ENVIRONMENT+=("DISCOVERY_CREDENTIALS=$(credentials admin)" "DISCOVERY_SNAPSHOT_FILE=$DEV/state/registry.json")
