@@ -69,7 +69,7 @@ impl Change {
         for event in &self.events {
             outbox::push(&mut self.tx, event).await?;
         }
-        let until = self.now + TimeDelta::seconds(state.settings.token.access_life_s + 60);
+        let until = self.now + TimeDelta::seconds(state.settings().token.access_life_s + 60);
         revocations::insert(&mut self.tx, &self.revoked, until).await?;
         for entry in self.entries {
             audit::append(&mut self.tx, &state.secrets.audit, entry, self.now).await?;

@@ -123,6 +123,10 @@ impl common::config::Settings for Settings {
         ];
         match positive.iter().find(|(_, value)| *value <= 0) {
             Some((key, value)) => Err(format!("{key} is {value}, must be more than 0")),
+            None if self.signing_key.lead_s < 3 => Err(
+                "signing_key.lead_s must be at least 3: every instance must know a key before it signs"
+                    .to_owned(),
+            ),
             None if self.password.memory_kib < 19_456 && !cfg!(debug_assertions) => {
                 Err("password.memory_kib must be at least 19456".to_owned())
             }

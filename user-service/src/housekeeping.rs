@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use chrono::TimeDelta;
+use common::server;
 use sqlx::MySqlConnection;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,14 @@ pub fn start(state: &AppState) {
     tasks.spawn("signing-keys", |stop| keyring.keep_fresh(db, clock, stop));
     let (feed, clock) = (state.feed.clone(), state.core.clock.clone());
     tasks.spawn("revocation-feed", |stop| feed.run(clock, stop));
+    let feed = state.feed.clone();
+    tasks.spawn("long-polls", |stop| async move {
+        let signalled = stop.run_until_cancelled(server::signal()).await;
+        if let Some(Err(error)) = signalled {
+            tracing::warn!(%error, "signals cannot be heard");
+        }
+        feed.close();
+    });
     let (worker, wake) = (state.clone(), state.resets.clone());
     tasks.spawn("password-resets", |stop| serve_resets(worker, wake, stop));
     let sweeper = state.clone();
@@ -53,7 +62,7 @@ pub async fn purge(state: &AppState) -> sqlx::Result<()> {
     revocations::purge(&mut connection, now).await?;
     throttles::purge(
         &mut connection,
-        now - TimeDelta::hours(state.settings.throttle.forget_h),
+        now - TimeDelta::hours(state.settings().throttle.forget_h),
     )
     .await?;
     password_resets::purge(&mut connection, old).await?;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::auth::{Jwk, KeySet, Keys};
 use common::clock::Clock;
+use common::config::Live;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sqlx::{MySqlConnection, MySqlPool};
@@ -21,7 +22,7 @@ use crate::store::guards::{self, Guard};
 use crate::store::signing_keys::{self, Sealed};
 
 /// Well below the lead of a new key, so that no instance still lacks it when it signs.
-const RELOAD: Duration = Duration::from_secs(2);
+const RELOAD: Duration = Duration::from_secs(1);
 
 /// Signs tokens and publishes the keys they are checked with.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ pub struct Keyring(Arc<Inner>);
 
 struct Inner {
     secrets: Arc<Secrets>,
-    settings: Arc<Settings>,
+    live: Arc<Live<Settings>>,
     held: ArcSwap<Vec<Held>>,
     /// What this service's own verifier looks at.
     published: Keys,
@@ -54,10 +55,10 @@ pub struct KeyInfo {
 
 impl Keyring {
     /// Holds no keys before [`Keyring::ensure`].
-    pub fn new(secrets: Arc<Secrets>, settings: Arc<Settings>, published: Keys) -> Self {
+    pub fn new(secrets: Arc<Secrets>, live: Arc<Live<Settings>>, published: Keys) -> Self {
         Self(Arc::new(Inner {
             secrets,
-            settings,
+            live,
             held: ArcSwap::default(),
             published,
         }))
@@ -98,7 +99,7 @@ impl Keyring {
             .iter()
             .map(|key| self.unseal(key))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let max_age = TimeDelta::days(self.0.settings.signing_key.max_age_days);
+        let max_age = TimeDelta::days(self.0.live.current().signing_key.max_age_days);
         self.0.published.replace(&KeySet {
             keys: held.iter().map(|key| key.public.clone()).collect(),
         });
@@ -152,7 +153,7 @@ impl Keyring {
     }
 
     async fn add(&self, tx: &mut MySqlConnection, withdraw: bool, now: DateTime<Utc>) -> Result<(), Error> {
-        let settings = &self.0.settings;
+        let settings = self.0.live.current();
         let first = signing_keys::published(tx, now).await?.is_empty();
         let lead = if first || withdraw {
             TimeDelta::zero()

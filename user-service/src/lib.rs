@@ -58,7 +58,7 @@ pub async fn build(live: &Arc<Live<Settings>>) -> anyhow::Result<(Core, Router)>
     });
     core.health
         .add("rabbit", Weight::Shown, move || std::future::ready(bus.health()));
-    let state = AppState::new(core.clone(), settings, db, outbox)?;
+    let state = AppState::new(core.clone(), live.clone(), db, outbox)?;
     let router = start(&state).await?;
     Ok((core, router))
 }
@@ -71,7 +71,7 @@ pub async fn start(state: &AppState) -> anyhow::Result<Router> {
         .ensure(&state.db, now)
         .await
         .context("signing keys")?;
-    accounts::ensure_admin(state, &state.settings.admin).await?;
+    accounts::ensure_admin(state, &state.settings().admin).await?;
     housekeeping::start(state);
     Ok(routes::router(state.clone()))
 }

@@ -133,7 +133,7 @@ async fn begin_reset(
     user: &Credentials,
     request: &Request,
 ) -> Result<(), Error> {
-    let settings = &state.settings.password_reset;
+    let settings = &state.settings().password_reset;
     let now = change.now();
     let entry = |entry: Entry| entry.about(user.id).from(&request.address);
     if password_resets::count_since(change.db(), user.id, now - TimeDelta::hours(1)).await?

@@ -26,6 +26,8 @@ struct Inner {
     nudge: Notify,
     /// What this service's own verifier looks at.
     own: Revocations,
+    /// No more waiting: the process stops.
+    closing: CancellationToken,
 }
 
 impl Feed {
@@ -36,6 +38,7 @@ impl Feed {
             newest: watch::Sender::new(0),
             nudge: Notify::new(),
             own,
+            closing: CancellationToken::new(),
         }))
     }
 
@@ -71,7 +74,15 @@ impl Feed {
     pub async fn wait(&self, after: u64, patience: Duration) {
         let mut newest = self.0.newest.subscribe();
         let news = newest.wait_for(|seq| u64::try_from(*seq).unwrap_or(0) != after);
-        let _ = tokio::time::timeout(patience, news).await;
+        tokio::select! {
+            _ = tokio::time::timeout(patience, news) => {}
+            () = self.0.closing.cancelled() => {}
+        }
+    }
+
+    /// Let everybody who waits go: a stop must not take as long as they are patient.
+    pub fn close(&self) {
+        self.0.closing.cancel();
     }
 
     /// Follow the database until `stop`.

@@ -33,7 +33,7 @@ pub async fn check(
     code: Option<&SecretString>,
 ) -> Result<Checked, Error> {
     let stored = second_factors::find(change.db(), user.id).await?;
-    let required = user.role == Role::Admin && state.settings.second_factor.required_for_admin;
+    let required = user.role == Role::Admin && state.settings().second_factor.required_for_admin;
     match (stored, code) {
         (Some(stored), None) if stored.confirmed_at.is_some() => Ok(Checked::Missing),
         (Some(stored), Some(code)) if stored.confirmed_at.is_some() => {

@@ -65,7 +65,7 @@ pub async fn begin(
     client: &Client,
 ) -> Result<Tokens, Error> {
     let now = change.now();
-    let (_, life) = state.settings.session.limits(user.role);
+    let (_, life) = state.settings().session.limits(user.role);
     let rotation = Rotation {
         session: SessionId::generate(),
         salt: random(),
@@ -89,7 +89,7 @@ pub async fn begin(
 /// Nobody needs hundreds of devices; without a cap a login loop would fill the table.
 async fn end_surplus(state: &AppState, change: &mut Change, user: UserId) -> Result<(), Error> {
     let open = sessions::open_ids(change.db(), user).await?;
-    let at_most = usize::try_from(state.settings.session.at_most).unwrap_or(usize::MAX);
+    let at_most = usize::try_from(state.settings().session.at_most).unwrap_or(usize::MAX);
     for session in open.iter().take(open.len().saturating_sub(at_most)) {
         end(change, user, *session, Reason::TooMany).await?;
     }
@@ -103,8 +103,8 @@ fn issue(
     rotation: &Rotation,
     (now, expires_at): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Tokens, Error> {
-    let (idle, _) = state.settings.session.limits(user.role);
-    let access_life = state.settings.token.access_life_s;
+    let (idle, _) = state.settings().session.limits(user.role);
+    let access_life = state.settings().token.access_life_s;
     let claims = AccessClaims {
         iss: state.core.settings.auth.issuer.clone(),
         aud: state.core.settings.auth.audience.clone(),
@@ -135,7 +135,7 @@ pub async fn refresh(
     let stored = sessions::lock(change.db(), presented.session)
         .await?
         .ok_or(Error::RefreshRefused)?;
-    let grace = TimeDelta::seconds(state.settings.token.refresh_grace_s);
+    let grace = TimeDelta::seconds(state.settings().token.refresh_grace_s);
     let moment = (change.now(), grace);
     let verdict = stored
         .rotation
@@ -165,7 +165,7 @@ async fn entitled(state: &AppState, change: &mut Change, stored: &Stored) -> Res
     let user = users::credentials(change.db(), stored.user)
         .await?
         .ok_or(Error::RefreshRefused)?;
-    let (idle, _) = state.settings.session.limits(user.role);
+    let (idle, _) = state.settings().session.limits(user.role);
     let now = change.now();
     let open = stored.ended_at.is_none() && now < stored.expires_at && now < stored.last_used_at + idle;
     if open && user.status == Status::Active {
@@ -237,5 +237,5 @@ fn ended(user_id: UserId, session_id: Option<SessionId>, reason: Reason, ended_a
 
 /// How long sessions of `role` live unused.
 pub fn idle_limit(state: &AppState, role: Role) -> TimeDelta {
-    state.settings.session.limits(role).0
+    state.settings().session.limits(role).0
 }

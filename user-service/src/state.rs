@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::extract::FromRef;
 use common::auth::Verifier;
+use common::config::Live;
 use common::core::Core;
 use common::outbox::Outbox;
 use common::page::Cursors;
@@ -31,7 +32,7 @@ pub struct AppState(Arc<Parts>);
 /// The parts of [`AppState`].
 pub struct Parts {
     pub core: Core,
-    pub settings: Arc<Settings>,
+    live: Arc<Live<Settings>>,
     pub db: MySqlPool,
     pub secrets: Arc<Secrets>,
     pub hasher: Hasher,
@@ -46,14 +47,15 @@ pub struct Parts {
 
 impl AppState {
     /// Put the parts together. Refuses settings that could not work.
-    pub fn new(core: Core, settings: Arc<Settings>, db: MySqlPool, outbox: Outbox) -> anyhow::Result<Self> {
+    pub fn new(core: Core, live: Arc<Live<Settings>>, db: MySqlPool, outbox: Outbox) -> anyhow::Result<Self> {
+        let settings = live.current();
         let secrets = Arc::new(secrets(&settings)?);
         let published = core.verifier.keys().clone();
         // The service's own secret may be absent here; the master key is not.
         let cursors = Cursors::new(settings.master.key.as_ref().unwrap_or(&"".into()));
         Ok(Self(Arc::new(Parts {
             hasher: Hasher::new(&settings.password)?,
-            keyring: Keyring::new(secrets.clone(), settings.clone(), published),
+            keyring: Keyring::new(secrets.clone(), live.clone(), published),
             feed: Feed::new(db.clone(), core.verifier.revocations().clone()),
             services: Services::parse(&settings)?,
             cursors,
@@ -61,9 +63,16 @@ impl AppState {
             secrets,
             outbox,
             db,
-            settings,
+            live,
             core,
         })))
+    }
+}
+
+impl Parts {
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.live.current()
     }
 }
 
@@ -93,7 +102,7 @@ impl FromRef<AppState> for Verifier {
 
 impl FromRef<AppState> for Networks {
     fn from_ref(state: &AppState) -> Self {
-        state.settings.client.trusted_proxies.clone()
+        state.settings().client.trusted_proxies.clone()
     }
 }
 

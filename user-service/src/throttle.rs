@@ -70,8 +70,8 @@ impl Watch {
     /// Count a failure; true if it is the one that begins a pause.
     pub async fn failed(&self, state: &AppState, change: &mut Change) -> Result<bool, Error> {
         let now = change.now();
-        let paused = count(change, &self.account, &state.settings.throttle.account(), now).await?;
-        count(change, &self.address, &state.settings.throttle.address(), now).await?;
+        let paused = count(change, &self.account, &state.settings().throttle.account(), now).await?;
+        count(change, &self.address, &state.settings().throttle.address(), now).await?;
         Ok(paused)
     }
 

@@ -47,6 +47,11 @@ pub fn accept(raw: &SecretString, context: &[&str]) -> Result<SecretString, Weak
         .copied()
         .chain(["healthcare", "hospital", "doctor", "patient"])
         .collect();
+    if is_made_of(password.expose_secret(), &words) {
+        return Err(WeakPassword::Guessable(
+            ": it is made of words about you".to_owned(),
+        ));
+    }
     let estimate = zxcvbn::zxcvbn(password.expose_secret(), &words);
     if u8::from(estimate.score()) >= MIN_SCORE {
         return Ok(password);
@@ -55,6 +60,15 @@ pub fn accept(raw: &SecretString, context: &[&str]) -> Result<SecretString, Weak
     Err(WeakPassword::Guessable(
         reason.map(|r| format!(": {r}")).unwrap_or_default(),
     ))
+}
+
+/// Without `words`, hardly anything is left of the password.
+fn is_made_of(password: &str, words: &[&str]) -> bool {
+    let mut rest = password.to_lowercase();
+    for word in words.iter().filter(|word| word.chars().count() >= 4) {
+        rest = rest.replace(word, "");
+    }
+    rest.chars().filter(|c| c.is_alphanumeric()).count() < MIN_LENGTH / 2
 }
 
 /// The normalized password if its length is allowed.
@@ -121,11 +135,16 @@ mod tests {
                 "{bad}"
             );
         }
-        let name = "Bartholomew Featherstone";
-        let context = ["Bartholomew", "Featherstone", "bartholomew"];
-        assert!(
-            accept(&secret("bartholomewfeatherstone"), &context).is_err(),
-            "{name}'s own name"
-        );
+        let context = ["bartholomew", "featherstone", "clinic"];
+        for bad in [
+            "bartholomewfeatherstone",
+            "Featherstone-Clinic",
+            "clinic.Bartholomew.2024!",
+        ] {
+            assert!(
+                accept(&secret(bad), &context).is_err(),
+                "{bad}: somebody's own name"
+            );
+        }
     }
 }

@@ -45,7 +45,7 @@ pub async fn token(
         return Err(Error::invalid("/audience", "is no service"));
     }
     let now = state.core.clock.now();
-    let life = state.settings.token.service_life_s;
+    let life = state.settings().token.service_life_s;
     let claims = ServiceClaims {
         iss: state.core.settings.auth.issuer.clone(),
         aud: body.audience,

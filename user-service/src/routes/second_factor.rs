@@ -128,7 +128,7 @@ pub async fn remove(
     client: Client,
     Json(body): Json<Remove>,
 ) -> Result<StatusCode, Error> {
-    if caller.role == Role::Admin && state.settings.second_factor.required_for_admin {
+    if caller.role == Role::Admin && state.settings().second_factor.required_for_admin {
         return Err(Problem::conflict(
             "second-factor-required",
             "Administrators keep their second factor",

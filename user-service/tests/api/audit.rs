@@ -118,14 +118,16 @@ async fn entries_are_filtered_and_paged() {
 async fn the_chain_is_whole_under_load_and_breaks_where_it_is_touched() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
-    futures_util::future::join_all((0..30).map(|n| {
+    let logins = (0..30).map(|n| {
         let app = &app;
         async move {
             app.login_as(&format!("u{n}@x.example"), "wrong-horse-battery-11")
                 .await
         }
-    }))
-    .await;
+    });
+    for answer in futures_util::future::join_all(logins).await {
+        answer.expect(401);
+    }
     let secrets = Secrets::new(&"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into()).unwrap();
     let verify = || async {
         let mut connection = app.db.acquire().await.unwrap();

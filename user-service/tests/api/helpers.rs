@@ -28,8 +28,7 @@ pub struct TestApp {
     pub client: Client,
     pub db: MySqlPool,
     pub clock: Clock,
-    #[expect(dead_code, reason = "lives as long as the app")]
-    state: AppState,
+    pub state: AppState,
     #[expect(dead_code, reason = "stops when dropped")]
     server: TestServer,
 }
@@ -205,7 +204,7 @@ pub fn assemble(db: MySqlPool, overrides: &str, clock: Clock) -> (Core, AppState
     // No broker: what would be published stays in the outbox, where tests look at it.
     let broker = Broker::start(&AmqpSettings::for_test("amqp://127.0.0.1:1"), &core.background);
     let outbox = Outbox::start(db.clone(), broker, &core.background);
-    let state = AppState::new(core.clone(), live.current(), db, outbox).unwrap();
+    let state = AppState::new(core.clone(), live, db, outbox).unwrap();
     (core, state)
 }
 

@@ -8,6 +8,7 @@ mod helpers;
 mod internal;
 mod keys;
 mod login;
+mod outage;
 mod passwords;
 mod registration;
 mod second_factor;

@@ -4,7 +4,7 @@ use common::clock::Clock;
 use common_testing::{As, mysql_database};
 use user_service::{AppState, MIGRATOR};
 
-use crate::helpers::{TestApp, assemble, settings};
+use crate::helpers::{PASSWORD, TestApp, assemble, settings};
 
 async fn refusal(overrides: &str) -> String {
     let (_core, state) = assemble(mysql_database(&MIGRATOR).await, overrides, Clock::System);
@@ -61,7 +61,7 @@ async fn placeholders_for_secrets_are_refused() {
         let (core, _) = common_testing::core(&live);
         let broker = common::broker::Broker::start(&live.current().amqp, &core.background);
         let outbox = common::outbox::Outbox::start(db.clone(), broker, &core.background);
-        let refused = AppState::new(core, live.current(), db.clone(), outbox).err();
+        let refused = AppState::new(core, live, db.clone(), outbox).err();
         assert!(format!("{:#}", refused.unwrap()).contains(says), "{overrides}");
     }
 }
@@ -96,15 +96,49 @@ fn the_description_names_every_public_route() {
         .map(|path| path.as_object().unwrap().len())
         .sum();
     let table = include_str!("../../src/routes.rs");
+    let methods = ["get(", "post(", "put(", "patch(", "delete("];
     let served: usize = table
-        .lines()
-        .filter(|line| line.contains(".route(") && !line.contains("/internal/"))
-        .map(|line| {
-            ["get(", "post(", "put(", "patch(", "delete("]
-                .iter()
-                .filter(|method| line.contains(**method))
-                .count()
-        })
+        .split(".route(")
+        .skip(1)
+        .filter(|route| !route.contains("/internal/"))
+        .map(|route| methods.iter().filter(|method| route.contains(**method)).count())
         .sum();
     assert_eq!(described, served);
+}
+
+#[tokio::test]
+async fn only_what_is_old_is_swept_away() {
+    let app = TestApp::start_with("", Clock::fixed(Clock::System.now())).await;
+    let user = app.patient("ann").await;
+    app.login_as(&user.email, "wrong-horse-battery-11")
+        .await
+        .expect(401);
+    app.client
+        .post("/logout", &user.access, &serde_json::json!({}))
+        .await
+        .expect(204);
+    let kept = app.login(&user.email, PASSWORD).await;
+    let rows = || async {
+        let mut counts = Vec::new();
+        for table in ["sessions", "revocations", "throttles"] {
+            let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+            counts.push(
+                sqlx::query_scalar::<_, i64>(count)
+                    .fetch_one(&app.db)
+                    .await
+                    .unwrap(),
+            );
+        }
+        counts
+    };
+    let before = rows().await;
+    user_service::housekeeping::purge(&app.state).await.unwrap();
+    assert_eq!(rows().await, before, "nothing is old yet");
+    app.advance(chrono::TimeDelta::minutes(10));
+    user_service::housekeeping::purge(&app.state).await.unwrap();
+    assert_eq!(rows().await[1], 0, "the revoked tokens have expired");
+    app.refresh(&kept.refresh).await.expect(200);
+    app.advance(chrono::TimeDelta::days(61));
+    user_service::housekeeping::purge(&app.state).await.unwrap();
+    assert_eq!(rows().await, [0, 0, 0]);
 }
