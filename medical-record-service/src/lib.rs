@@ -106,7 +106,7 @@ pub fn assemble(
         audit: Audit::new(keys),
         relay: Relay::start(db.clone(), broker.clone(), clock.clone(), background),
         sweeper: Sweeper::start(db.clone(), clock, background),
-        slots: Slots::new(records.max_uploads, records.max_uploads_per_user),
+        slots: Slots::default(),
         settings,
         db,
     };

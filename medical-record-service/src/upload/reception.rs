@@ -79,11 +79,19 @@ impl Reception<'_> {
     }
 
     async fn multipart(self, request: Request) -> Result<Parcel, Error> {
-        let _slot = self.app.slots.take(self.caller.id).map_err(|full| match full {
-            Full::House => Error::Busy,
-            Full::User => too_many_uploads().into(),
-        })?;
         let settings = self.app.settings.current();
+        let (most, most_per_user) = (
+            settings.records.max_uploads,
+            settings.records.max_uploads_per_user,
+        );
+        let _slot = self
+            .app
+            .slots
+            .take(self.caller.id, most, most_per_user)
+            .map_err(|full| match full {
+                Full::House => Error::Busy,
+                Full::User => too_many_uploads().into(),
+            })?;
         let limit = settings.records.max_file_bytes;
         let limits = Limits {
             bytes: limit + FORM_BYTES,

@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::ids::UserId;
 
 /// Counts the uploads that are being received.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Slots {
-    most: usize,
-    most_per_user: usize,
     taken: Arc<Mutex<HashMap<UserId, usize>>>,
 }
 
@@ -29,22 +27,13 @@ pub enum Full {
 }
 
 impl Slots {
-    /// Places for `most` uploads, of which one user may take `most_per_user`.
-    pub fn new(most: usize, most_per_user: usize) -> Self {
-        Self {
-            most,
-            most_per_user,
-            taken: Arc::default(),
-        }
-    }
-
-    /// Take a place.
-    pub fn take(&self, user: UserId) -> Result<Slot, Full> {
+    /// Take one of `most` places, of which one user has `most_per_user`.
+    pub fn take(&self, user: UserId, most: usize, most_per_user: usize) -> Result<Slot, Full> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.get(&user).is_some_and(|own| *own >= self.most_per_user) {
+        if taken.get(&user).is_some_and(|own| *own >= most_per_user) {
             return Err(Full::User);
         }
-        if taken.values().sum::<usize>() >= self.most {
+        if taken.values().sum::<usize>() >= most {
             return Err(Full::House);
         }
         *taken.entry(user).or_default() += 1;
@@ -73,16 +62,14 @@ mod tests {
 
     #[test]
     fn one_user_cannot_take_all_places_and_places_become_free() {
-        let slots = Slots::new(3, 2);
+        let slots = Slots::default();
+        let take = |user| slots.take(user, 3, 2);
         let (greedy, modest, late) = (UserId::generate(), UserId::generate(), UserId::generate());
-        let held: Vec<_> = [slots.take(greedy), slots.take(greedy), slots.take(modest)]
-            .into_iter()
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(slots.take(greedy).err(), Some(Full::User));
-        assert_eq!(slots.take(late).err(), Some(Full::House));
+        let held = [take(greedy), take(greedy), take(modest)].map(Result::unwrap);
+        assert_eq!(take(greedy).err(), Some(Full::User));
+        assert_eq!(take(late).err(), Some(Full::House));
         drop(held);
-        assert!(slots.take(late).is_ok());
-        assert!(slots.take(greedy).is_ok());
+        assert!(take(late).is_ok());
+        assert!(take(greedy).is_ok());
     }
 }

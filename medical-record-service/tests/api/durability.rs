@@ -107,9 +107,8 @@ async fn write_until(
     acknowledged
 }
 
-#[tokio::test]
-async fn every_acknowledged_record_is_there_after_the_database_was_killed() {
-    let mut victim = Victim::start();
+/// A service on the victim's database.
+async fn service_on(victim: &Victim) -> TestApp {
     let settings = MongoSettings {
         url: format!("mongodb://127.0.0.1:{}", victim.port).into(),
         database: "records".to_owned(),
@@ -117,40 +116,39 @@ async fn every_acknowledged_record_is_there_after_the_database_was_killed() {
         timeout_ms: 500,
     };
     let db = store::connect(&settings).await.unwrap();
-    let app = TestApp::on(db, Peers::start().await, Setup::default()).await;
-    let patient = app.patient();
-    eventually("the server is up", || async {
-        (app.get(&patient, &format!("/records/{}", patient.id))
-            .await
-            .status
-            == 200)
-            .then_some(())
+    TestApp::on(db, Peers::start().await, Setup::default()).await
+}
+
+async fn answers(app: &TestApp, patient: &Person) {
+    eventually("the service answers", || async {
+        (app.get(patient, &format!("/records/{}", patient.id)).await.status == 200).then_some(())
     })
     .await;
+}
+
+/// Kill the database each time that some more records are written.
+async fn kill_thrice(app: &TestApp, victim: &mut Victim) {
+    let records = app.db.collection::<Document>("records");
+    for round in 1..=3 {
+        eventually("some records are written", || async {
+            (records.count_documents(doc! {}).await.unwrap_or(0) >= round * 6).then_some(())
+        })
+        .await;
+        victim.kill_and_restart();
+    }
+}
+
+#[tokio::test]
+async fn every_acknowledged_record_is_there_after_the_database_was_killed() {
+    let mut victim = Victim::start();
+    let app = service_on(&victim).await;
+    let patient = app.patient();
+    answers(&app, &patient).await;
 
     let stop = AtomicBool::new(false);
     let killing = async {
-        for round in 1..=3 {
-            eventually("some records are written", || async {
-                (app.db
-                    .collection::<Document>("records")
-                    .count_documents(doc! {})
-                    .await
-                    .unwrap_or(0)
-                    >= round * 6)
-                    .then_some(())
-            })
-            .await;
-            victim.kill_and_restart();
-        }
-        eventually("it goes on", || async {
-            (app.get(&patient, &format!("/records/{}", patient.id))
-                .await
-                .status
-                == 200)
-                .then_some(())
-        })
-        .await;
+        kill_thrice(&app, &mut victim).await;
+        answers(&app, &patient).await;
         stop.store(true, Ordering::Relaxed);
     };
     let writers =
