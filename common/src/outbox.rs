@@ -43,7 +43,9 @@ pub const CLAIM_SECONDS: u32 = 15;
 const BATCH: u32 = 200;
 /// A wake-up can be missed (another instance's commit, a process that died): look at least this often.
 const POLL: Duration = Duration::from_secs(1);
-const SWEEP: Duration = Duration::from_mins(10);
+const MEASURE: Duration = Duration::from_secs(15);
+/// Sweeps are rarer than measurements by this factor.
+const SWEEP_EVERY: u32 = 40;
 const KEEP_DAYS: u32 = 7;
 /// Pause before an event that no queue took is tried again: doubled each time up to this.
 const LONGEST_PAUSE_MS: u64 = 30_000;
@@ -75,7 +77,10 @@ impl Outbox {
             wake: wake.clone(),
         };
         background.spawn("outbox-relay", |stop| async move { relay.run(&stop).await });
-        background.spawn("outbox-sweep", |stop| async move { sweep(&pool, &stop).await });
+        background.spawn(
+            "outbox-house",
+            |stop| async move { keep_house(&pool, &stop).await },
+        );
         Self { wake }
     }
 
@@ -233,23 +238,42 @@ fn push_seqs(query: &mut QueryBuilder<sqlx::MySql>, seqs: impl Iterator<Item = u
     query.push(")");
 }
 
-/// Published events are kept for a while, to see what went out and to send it again by hand.
-async fn sweep(pool: &MySqlPool, stop: &CancellationToken) {
-    loop {
-        let swept = sqlx::query(
-            "delete from outbox where state = 'SENT' and sent_at < utc_timestamp(6) - interval ? day limit 5000",
-        )
-        .bind(KEEP_DAYS)
-        .execute(pool)
-        .await;
-        if let Err(error) = swept {
+/// Measures what waits, and forgets what was published long ago: it is kept for a while to see what went out, and to
+/// send it again by hand.
+async fn keep_house(pool: &MySqlPool, stop: &CancellationToken) {
+    for turn in 0_u32.. {
+        if let Err(error) = measure(pool).await {
+            tracing::debug!(%error, "the outbox cannot be measured");
+        }
+        if turn.is_multiple_of(SWEEP_EVERY)
+            && let Err(error) = sweep(pool).await
+        {
             tracing::warn!(%error, "the outbox cannot be swept");
         }
         tokio::select! {
-            () = tokio::time::sleep(SWEEP) => {}
+            () = tokio::time::sleep(MEASURE) => {}
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// For an alarm: events that wait although the broker should have them.
+async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
+    let waiting: i64 = sqlx::query_scalar("select count(*) from outbox where state = 'NEW'")
+        .fetch_one(pool)
+        .await?;
+    metrics::gauge!("outbox_waiting").set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+    Ok(())
+}
+
+async fn sweep(pool: &MySqlPool) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from outbox where state = 'SENT' and sent_at < utc_timestamp(6) - interval ? day limit 5000",
+    )
+    .bind(KEEP_DAYS)
+    .execute(pool)
+    .await
+    .map(drop)
 }
 
 #[cfg(test)]

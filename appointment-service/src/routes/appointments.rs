@@ -24,6 +24,7 @@ use crate::{AppState, events};
 
 /// A visit.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Appointment)]
 pub struct AppointmentView {
     id: AppointmentId,
     patient_id: UserId,
@@ -55,6 +56,7 @@ pub struct AppointmentView {
 
 /// How a visit came to be cancelled.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cancellation)]
 pub struct CancellationView {
     by: UserId,
     by_role: Role,

@@ -31,6 +31,7 @@ pub struct Span {
 
 /// A time that can be booked.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Slot)]
 pub struct SlotView {
     /// The doctor's wall-clock date; goes into a booking.
     date: NaiveDate,

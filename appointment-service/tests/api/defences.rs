@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use appointment_service::domain::schedule::Slot;
+use appointment_service::store::appointments;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::ids::{AppointmentId, UserId};
 use futures_util::future::join_all;
@@ -129,4 +131,36 @@ async fn without_locks_and_keys_everybody_wins_and_the_check_tells() {
     drop_unique_keys(&app).await;
     assert_eq!(careless_race(&app.pool).await, 8);
     assert_eq!(double_bookings(&app.pool).await, 8 * 7 / 2);
+}
+
+/// Whoever one day reads something before taking the locks must not be shown yesterday's calendar.
+#[tokio::test]
+async fn the_overlap_search_sees_what_was_committed_after_the_transaction_began_to_read() {
+    let app = App::start().await;
+    let (patient, doctor) = (app.patient(), app.doctor());
+    let mut late = app.pool.acquire().await.unwrap();
+    sqlx::raw_sql(
+        "set session transaction isolation level repeatable read; begin; select * from appointments",
+    )
+    .execute(&mut *late)
+    .await
+    .unwrap();
+    app.booked(&patient, &doctor, "09:00").await;
+    let start = "2027-01-05T08:00:00Z".parse().unwrap();
+    let slot = Slot {
+        start,
+        end: start + TimeDelta::minutes(30),
+        zone: chrono_tz::UTC,
+    };
+    assert!(
+        appointments::doctor_is_taken(&mut late, doctor.id(), &slot, None)
+            .await
+            .unwrap()
+    );
+    assert!(
+        appointments::patient_is_busy(&mut late, patient.id(), &slot, None)
+            .await
+            .unwrap()
+    );
+    sqlx::raw_sql("rollback").execute(&mut *late).await.unwrap();
 }

@@ -31,6 +31,7 @@ pub struct PageQuery {
 
 /// One entry of a visit's history.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AppointmentChange)]
 pub struct ChangeView {
     /// The version that the visit had after it.
     version: u32,
