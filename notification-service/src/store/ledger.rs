@@ -143,9 +143,10 @@ pub async fn begin(
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let begun = sqlx::query!(
-        "update notifications set state = 'SENDING', attempts = attempts + 1, provider = ?, claimed_until = ?,
-             provider_message_id = null, failure = null,
-             possible_duplicate = possible_duplicate or state = 'AMBIGUOUS'
+        // MySQL assigns from left to right: the old state is asked before it is replaced.
+        "update notifications set possible_duplicate = possible_duplicate or state = 'AMBIGUOUS',
+             state = 'SENDING', attempts = attempts + 1, provider = ?, claimed_until = ?,
+             provider_message_id = null, failure = null
          where id = ? and claim = ? and state in ('QUEUED', 'AMBIGUOUS')",
         provider,
         now + LEASE,
@@ -309,7 +310,7 @@ pub async fn sms_since(
     since: DateTime<Utc>,
 ) -> sqlx::Result<(u32, u32)> {
     let row = sqlx::query!(
-        r#"select coalesce(sum(user_id = ?), 0) as "own: i64", count(*) as "all: i64" from notifications
+        r#"select count(if(user_id = ?, 1, null)) as "own: i64", count(*) as "all: i64" from notifications
            where channel = 'SMS' and attempts > 0 and created_at > ?"#,
         user,
         since

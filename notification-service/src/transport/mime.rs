@@ -4,12 +4,16 @@ use std::panic::catch_unwind;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
 use super::Ticket;
 use crate::domain::text::clean_name;
 use crate::domain::wording::Mail;
+
+/// RFC 5322, 2.1.1.
+const LONGEST_LINE: usize = 998;
 
 /// The sender of every mail.
 pub(super) fn sender(address: &str, name: &str) -> anyhow::Result<Mailbox> {
@@ -38,11 +42,25 @@ fn write(from: &Mailbox, ticket: Ticket, (address, name): (&str, &str), mail: &M
         .subject(mail.subject.clone())
         .message_id(Some(message_id))
         .date(SystemTime::from(ticket.now))
-        .multipart(MultiPart::alternative_plain_html(
-            mail.text.clone(),
-            mail.html.clone(),
-        ))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
+                .singlepart(part(ContentType::TEXT_HTML, &mail.html)),
+        )
         .ok()
+}
+
+fn part(kind: ContentType, text: &str) -> SinglePart {
+    SinglePart::builder().header(kind).body(body(text))
+}
+
+/// As it is where mail servers allow that: links and tokens stay readable in the raw message.
+fn body(text: &str) -> Body {
+    let lines = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    if lines.is_ascii() && lines.split("\r\n").all(|line| line.len() <= LONGEST_LINE) {
+        return Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit);
+    }
+    Body::new(text.to_owned())
 }
 
 #[cfg(test)]
@@ -109,6 +127,15 @@ mod tests {
         lines
             .map(|line| line.split(':').next().unwrap().to_owned())
             .collect()
+    }
+
+    #[test]
+    fn plain_text_stays_readable_and_everything_else_is_encoded() {
+        assert_eq!(body("a=b\nc").encoding(), ContentTransferEncoding::SevenBit);
+        assert_eq!(body("a=b\nc").as_ref(), b"a=b\r\nc");
+        for other in ["é", &"x".repeat(999)] {
+            assert_ne!(body(other).encoding(), ContentTransferEncoding::SevenBit);
+        }
     }
 
     #[test]

@@ -27,9 +27,15 @@ async fn a_message_over_which_a_process_died_is_sent_once_more_at_most() {
     let user = told_of_a_record(&app).await;
     for death in 1..=2 {
         let mut db = app.pool.acquire().await.unwrap();
-        let claimed = ledger::claim(&mut db, Channel::Email, 10, app.now()).await.unwrap();
+        let claimed = ledger::claim(&mut db, Channel::Email, 10, app.now())
+            .await
+            .unwrap();
         assert_eq!(claimed.len(), 1, "death {death}");
-        assert!(ledger::begin(&mut db, &claimed[0], "file", app.now()).await.unwrap());
+        assert!(
+            ledger::begin(&mut db, &claimed[0], "file", app.now())
+                .await
+                .unwrap()
+        );
         drop(db);
         // Until its lease ends nobody else touches it, and then a report is waited for.
         app.send().await;
@@ -47,8 +53,12 @@ async fn after_one_death_it_is_sent() {
     let app = App::start().await;
     let user = told_of_a_record(&app).await;
     let mut db = app.pool.acquire().await.unwrap();
-    let claimed = ledger::claim(&mut db, Channel::Email, 10, app.now()).await.unwrap();
-    ledger::begin(&mut db, &claimed[0], "file", app.now()).await.unwrap();
+    let claimed = ledger::claim(&mut db, Channel::Email, 10, app.now())
+        .await
+        .unwrap();
+    ledger::begin(&mut db, &claimed[0], "file", app.now())
+        .await
+        .unwrap();
     app.advance(TimeDelta::minutes(5) + TimeDelta::seconds(1));
     app.send().await;
     app.advance(TimeDelta::minutes(5) + TimeDelta::seconds(1));
@@ -56,7 +66,11 @@ async fn after_one_death_it_is_sent() {
     assert_eq!(app.told(user).await, ["record.created/EMAIL/DELIVERED"]);
     assert_eq!(app.ledger("").await[0]["attempts"], 2);
     // The one that was thought dead wakes up: its claim is gone.
-    assert!(!ledger::begin(&mut db, &claimed[0], "file", app.now()).await.unwrap());
+    assert!(
+        !ledger::begin(&mut db, &claimed[0], "file", app.now())
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -64,7 +78,13 @@ async fn a_claim_that_led_nowhere_is_taken_over() {
     let app = App::start().await;
     let user = told_of_a_record(&app).await;
     let mut db = app.pool.acquire().await.unwrap();
-    assert_eq!(ledger::claim(&mut db, Channel::Email, 10, app.now()).await.unwrap().len(), 1);
+    assert_eq!(
+        ledger::claim(&mut db, Channel::Email, 10, app.now())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     app.send().await;
     assert_eq!(app.told(user).await, ["record.created/EMAIL/QUEUED"]);
     app.advance(TimeDelta::minutes(5) + TimeDelta::seconds(1));

@@ -29,7 +29,8 @@ async fn both_sides_hear_of_each_change_of_a_visit_once() {
         app.hear(payload).await.unwrap();
         app.send().await;
     }
-    let mails = ["booked", "confirmed", "rescheduled", "cancelled"].map(|what| format!("appointment.{what}/EMAIL/DELIVERED"));
+    let mails = ["booked", "confirmed", "rescheduled", "cancelled"]
+        .map(|what| format!("appointment.{what}/EMAIL/DELIVERED"));
     let mut for_patient = mails.to_vec();
     for_patient.push("appointment.cancelled/SMS/DELIVERED".to_owned());
     let mut for_doctor = mails.to_vec();
@@ -64,7 +65,11 @@ async fn what_comes_late_does_not_raise_a_cancelled_visit() {
     );
     app.advance(TimeDelta::days(2));
     app.remind().await;
-    assert_eq!(app.told(patient.id).await, told, "no reminder of a cancelled visit");
+    assert_eq!(
+        app.told(patient.id).await,
+        told,
+        "no reminder of a cancelled visit"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +82,10 @@ async fn changes_in_quick_succession_are_told_in_their_order() {
     app.hear(&booked).await.unwrap();
     app.hear(&cancelled).await.unwrap();
     app.send().await;
-    let expected = ["appointment.booked/EMAIL/DELIVERED", "appointment.cancelled/EMAIL/DELIVERED"];
+    let expected = [
+        "appointment.booked/EMAIL/DELIVERED",
+        "appointment.cancelled/EMAIL/DELIVERED",
+    ];
     assert_eq!(app.told(patient.id).await[..2], expected);
 }
 
@@ -91,8 +99,14 @@ async fn old_news_that_is_untrue_by_now_is_not_told() {
     app.advance(TimeDelta::hours(1));
     app.hear(&cancelled).await.unwrap();
     app.send().await;
-    assert_eq!(app.told(doctor.id).await[0], "appointment.booked/EMAIL/SKIPPED:superseded");
-    assert_eq!(app.told(doctor.id).await[1], "appointment.cancelled/EMAIL/DELIVERED");
+    assert_eq!(
+        app.told(doctor.id).await[0],
+        "appointment.booked/EMAIL/SKIPPED:superseded"
+    );
+    assert_eq!(
+        app.told(doctor.id).await[1],
+        "appointment.cancelled/EMAIL/DELIVERED"
+    );
 }
 
 #[tokio::test]
@@ -105,7 +119,11 @@ async fn the_patient_hears_of_records_and_broken_glass_and_nothing_of_their_cont
         author_id: doctor.id,
         version,
     };
-    let glass = GlassBroken { patient_id: patient.id, doctor_id: doctor.id, accessed_at: app.now() };
+    let glass = GlassBroken {
+        patient_id: patient.id,
+        doctor_id: doctor.id,
+        accessed_at: app.now(),
+    };
     for payload in [
         Payload::RecordCreated(record(1)),
         Payload::RecordAmended(record(2)),
@@ -114,8 +132,15 @@ async fn the_patient_hears_of_records_and_broken_glass_and_nothing_of_their_cont
         app.hear(&payload).await.unwrap();
     }
     app.send().await;
-    let expected = ["record.created", "record.amended", "record.accessed_by_break_glass"];
-    assert_eq!(app.told(patient.id).await, expected.map(|what| format!("{what}/EMAIL/DELIVERED")));
+    let expected = [
+        "record.created",
+        "record.amended",
+        "record.accessed_by_break_glass",
+    ];
+    assert_eq!(
+        app.told(patient.id).await,
+        expected.map(|what| format!("{what}/EMAIL/DELIVERED"))
+    );
     assert!(app.told(doctor.id).await.is_empty());
     for mail in app.mails() {
         for secret in ["Cardiology", &doctor.name, &doctor.email, &doctor.id.to_string()] {
@@ -131,20 +156,38 @@ async fn a_password_mail_carries_the_token_of_the_moment() {
     let (open, closed) = (Uuid::now_v7(), Uuid::now_v7());
     let expires_at = app.now() + TimeDelta::minutes(30);
     let token = "tok-2f9c".to_owned();
-    app.peers.put_reset(open, ResetToken { user_id: user.id, token, expires_at });
+    app.peers.put_reset(
+        open,
+        ResetToken {
+            user_id: user.id,
+            token,
+            expires_at,
+        },
+    );
     for reset_id in [open, closed] {
-        let reset = PasswordReset { user_id: user.id, reset_id, expires_at };
+        let reset = PasswordReset {
+            user_id: user.id,
+            reset_id,
+            expires_at,
+        };
         app.hear(&Payload::PasswordResetRequested(reset)).await.unwrap();
     }
     app.send().await;
     let told = app.told(user.id).await;
     assert_eq!(
         told,
-        ["user.password_reset_requested/EMAIL/DELIVERED", "user.password_reset_requested/EMAIL/SKIPPED:too-late"]
+        [
+            "user.password_reset_requested/EMAIL/DELIVERED",
+            "user.password_reset_requested/EMAIL/SKIPPED:too-late"
+        ]
     );
     let mails = app.mails();
     assert_eq!(mails.len(), 1);
-    assert!(mails[0].contains("http://localhost:8080/password/reset#token=tok-2f9c"), "{}", mails[0]);
+    assert!(
+        mails[0].contains("http://localhost:8080/password/reset#token=tok-2f9c"),
+        "{}",
+        mails[0]
+    );
     assert!(!format!("{:?}", app.ledger("").await).contains("tok-2f9c"));
 }
 
@@ -152,7 +195,11 @@ async fn a_password_mail_carries_the_token_of_the_moment() {
 async fn accounts_hear_of_verification_and_of_a_changed_password_once() {
     let app = App::start().await;
     let doctor = app.peers.doctor();
-    let verified = AccountChange { user_id: doctor.id, role: Role::Doctor, verification: Some("VERIFIED".to_owned()) };
+    let verified = AccountChange {
+        user_id: doctor.id,
+        role: Role::Doctor,
+        verification: Some("VERIFIED".to_owned()),
+    };
     app.hear(&Payload::UserVerified(verified)).await.unwrap();
     for _ in 0..3 {
         let end = SessionEnd {
@@ -164,7 +211,10 @@ async fn accounts_hear_of_verification_and_of_a_changed_password_once() {
         app.hear(&Payload::SessionEnded(end)).await.unwrap();
     }
     app.send().await;
-    let expected = ["user.verified/EMAIL/DELIVERED", "user.password_changed/EMAIL/DELIVERED"];
+    let expected = [
+        "user.verified/EMAIL/DELIVERED",
+        "user.password_changed/EMAIL/DELIVERED",
+    ];
     assert_eq!(app.told(doctor.id).await, expected);
 }
 
@@ -202,7 +252,11 @@ async fn events_that_cannot_be_understood_are_rejected_and_unknown_ones_left_alo
     let mut event: Event = app.event(&Payload::Other("invoice.paid".to_owned()));
     app.parts.listener.handle(event.clone()).await.unwrap();
     event.kind = "appointment.booked".to_owned();
-    for data in [serde_json::json!({}), serde_json::json!(null), serde_json::json!({"appointment_id": "x"})] {
+    for data in [
+        serde_json::json!({}),
+        serde_json::json!(null),
+        serde_json::json!({"appointment_id": "x"}),
+    ] {
         event.data = data;
         let refused = app.parts.listener.handle(event.clone()).await;
         assert!(matches!(refused, Err(Failure::Reject(_))), "{refused:?}");
@@ -220,5 +274,8 @@ async fn somebody_who_is_no_longer_known_is_skipped() {
     };
     app.hear(&Payload::RecordCreated(record.clone())).await.unwrap();
     app.send().await;
-    assert_eq!(app.told(record.patient_id).await, ["record.created/EMAIL/SKIPPED:unknown-user"]);
+    assert_eq!(
+        app.told(record.patient_id).await,
+        ["record.created/EMAIL/SKIPPED:unknown-user"]
+    );
 }

@@ -32,7 +32,10 @@ pub(crate) enum Mood {
 
 impl Mood {
     pub(crate) fn takes(self) -> bool {
-        matches!(self, Self::Good | Self::TakeAndHang | Self::TakeAndFail | Self::TakeAndBabble)
+        matches!(
+            self,
+            Self::Good | Self::TakeAndHang | Self::TakeAndFail | Self::TakeAndBabble
+        )
     }
 
     /// The answer instead of the usual one.
@@ -40,9 +43,11 @@ impl Mood {
         Some(match self {
             Self::Good => return None,
             Self::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-            Self::Busy(seconds) => {
-                (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
-            }
+            Self::Busy(seconds) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                [("retry-after", seconds.to_string())],
+            )
+                .into_response(),
             Self::TakeAndHang => {
                 tokio::time::sleep(Duration::from_secs(600)).await;
                 return None;
@@ -50,9 +55,11 @@ impl Mood {
             Self::TakeAndFail => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             Self::TakeAndBabble => (StatusCode::CREATED, "<html>\r\n\u{1b}[31m</html>").into_response(),
             Self::Flood => (StatusCode::CREATED, Body::from(vec![b' '; 8 << 20])).into_response(),
-            Self::Redirect => {
-                (StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere.to_owned())]).into_response()
-            }
+            Self::Redirect => (
+                StatusCode::TEMPORARY_REDIRECT,
+                [("location", elsewhere.to_owned())],
+            )
+                .into_response(),
         })
     }
 }

@@ -6,8 +6,18 @@ use crate::helpers::{App, Visit};
 async fn hostile_names_reach_nobody_else_and_break_nothing() {
     let app = App::start().await;
     let names = [
-        "Bob\r\nBcc: all@example.org", "Bob\nX-Evil: 1", "Bob\0", "\u{2028}\u{85}", "\u{202e}boB", "Bob, eve@example.org",
-        "\"Bob\" <eve@example.org>", "<img src=//evil>", "{{7*7}}", "Zoë 😀", "", "   ",
+        "Bob\r\nBcc: all@example.org",
+        "Bob\nX-Evil: 1",
+        "Bob\0",
+        "\u{2028}\u{85}",
+        "\u{202e}boB",
+        "Bob, eve@example.org",
+        "\"Bob\" <eve@example.org>",
+        "<img src=//evil>",
+        "{{7*7}}",
+        "Zoë 😀",
+        "",
+        "   ",
     ];
     for name in names {
         let mut user = app.peers.patient();
@@ -19,7 +29,12 @@ async fn hostile_names_reach_nobody_else_and_break_nothing() {
     }
     for mail in app.mails() {
         let head = mail.split("\r\n\r\n").next().unwrap();
-        assert!(!head.lines().any(|line| line.starts_with("Bcc:") || line.starts_with("X-Evil:")), "{head}");
+        assert!(
+            !head
+                .lines()
+                .any(|line| line.starts_with("Bcc:") || line.starts_with("X-Evil:")),
+            "{head}"
+        );
         assert_eq!(head.lines().filter(|line| line.starts_with("To:")).count(), 1);
         assert!(!mail.contains("<img"));
     }
@@ -51,7 +66,10 @@ async fn messages_are_readable_by_their_owner_only_and_named_for_people() {
     app.send().await;
     for folder in ["mail", "sms"] {
         let folder = app.folder.join(folder);
-        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         for file in std::fs::read_dir(folder).unwrap() {
             let file = file.unwrap();
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -73,12 +91,25 @@ async fn a_mail_says_when_and_nothing_about_the_visit() {
     app.hear(&visit.as_booked()).await.unwrap();
     app.send().await;
     let mails = app.mails();
-    let mine = mails.iter().find(|mail| mail.contains(&patient.email)).unwrap().replace("=\r\n", "");
-    assert!(mine.contains("Wednesday, 6 January 2027 at 03:00 (America/Chicago)"), "{mine}");
-    assert!(mine.contains("Wednesday, 6 January 2027 at 10:00 (Europe/Berlin)"), "{mine}");
+    let mine = mails
+        .iter()
+        .find(|mail| mail.contains(&patient.email))
+        .unwrap()
+        .replace("=\r\n", "");
+    assert!(
+        mine.contains("Wednesday, 6 January 2027 at 03:00 (America/Chicago)"),
+        "{mine}"
+    );
+    assert!(
+        mine.contains("Wednesday, 6 January 2027 at 10:00 (Europe/Berlin)"),
+        "{mine}"
+    );
     for mail in &mails {
         for secret in ["Cardiology", doctor.phone.as_deref().unwrap(), "Test DOCTOR,"] {
-            assert!(!mail.contains(secret) || mail.contains(&doctor.email), "{secret} in {mail}");
+            assert!(
+                !mail.contains(secret) || mail.contains(&doctor.email),
+                "{secret} in {mail}"
+            );
         }
         assert!(!mail.contains(&visit.change.appointment_id.to_string()));
     }

@@ -34,7 +34,7 @@ pub(crate) struct App {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
     pub(crate) folder: PathBuf,
-    _server: TestServer,
+    server: Option<TestServer>,
 }
 
 impl Drop for App {
@@ -66,7 +66,21 @@ impl App {
         let pool = mysql_database(&MIGRATOR).await;
         let parts = Parts::new(&core, Arc::clone(&settings), pool.clone()).unwrap();
         let server = TestServer::start(parts.router(&core), &core).await;
-        Self { client: server.client(), peers, clock, mint, pool, core, parts, folder, _server: server }
+        Self {
+            client: server.client(),
+            peers,
+            clock,
+            mint,
+            pool,
+            core,
+            parts,
+            folder,
+            server: Some(server),
+        }
+    }
+
+    pub(crate) fn stop_serving(&mut self) {
+        self.server = None;
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -129,25 +143,45 @@ impl App {
 
     pub(crate) fn texts(&self) -> Vec<Value> {
         let files = read_all(&self.folder.join("sms"));
-        files.iter().map(|file| serde_json::from_str(file).unwrap()).collect()
+        files
+            .iter()
+            .map(|file| serde_json::from_str(file).unwrap())
+            .collect()
     }
 
     pub(crate) async fn notify(&self, user: UserId, channel: &str, message: &str) -> Value {
         let body = json!({"user_id": user, "channel": channel, "message": message});
-        self.client.post("/notify", &self.admin(), &body).await.expect(202).json()
+        self.client
+            .post("/notify", &self.admin(), &body)
+            .await
+            .expect(202)
+            .json()
     }
 }
 
 pub(crate) fn summary(item: &Value) -> String {
     let text = |name: &str| item[name].as_str().unwrap().to_owned();
-    let reason = item["skip_reason"].as_str().map_or(String::new(), |reason| format!(":{reason}"));
-    format!("{}/{}/{}{reason}", text("template"), text("channel"), text("status"))
+    let reason = item["skip_reason"]
+        .as_str()
+        .map_or(String::new(), |reason| format!(":{reason}"));
+    format!(
+        "{}/{}/{}{reason}",
+        text("template"),
+        text("channel"),
+        text("status")
+    )
 }
 
 fn read_all(folder: &std::path::Path) -> Vec<String> {
-    let mut names: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     names.sort();
-    names.iter().map(|name| std::fs::read_to_string(name).unwrap()).collect()
+    names
+        .iter()
+        .map(|name| std::fs::read_to_string(name).unwrap())
+        .collect()
 }
 
 /// A visit between two people, as it changes.

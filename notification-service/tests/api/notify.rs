@@ -13,23 +13,43 @@ async fn an_administrator_writes_to_a_user() {
     let queued = answer.json();
     assert_eq!(queued["status"], "QUEUED");
     assert_eq!(queued["user_id"], json!(user.id));
-    assert_eq!((queued["category"].as_str(), queued["template"].as_str()), (Some("MESSAGE"), Some("message")));
+    assert_eq!(
+        (queued["category"].as_str(), queued["template"].as_str()),
+        (Some("MESSAGE"), Some("message"))
+    );
     let location = answer.header("location").to_owned();
-    assert_eq!(location, format!("/notifications/{}", queued["id"].as_str().unwrap()));
+    assert_eq!(
+        location,
+        format!("/notifications/{}", queued["id"].as_str().unwrap())
+    );
 
     app.send().await;
     let sent = app.client.get(&location, &app.admin()).await.expect(200).json();
-    assert_eq!((sent["status"].as_str(), sent["provider"].as_str()), (Some("DELIVERED"), Some("file")));
+    assert_eq!(
+        (sent["status"].as_str(), sent["provider"].as_str()),
+        (Some("DELIVERED"), Some("file"))
+    );
     assert_eq!(sent["attempts"], 1);
     assert!(sent["sent_at"].is_string() && sent["provider_message_id"].is_string());
-    assert!(!sent.to_string().contains("Friday"), "no words in the ledger: {sent}");
+    assert!(
+        !sent.to_string().contains("Friday"),
+        "no words in the ledger: {sent}"
+    );
     let mail = app.mails().pop().unwrap();
-    assert!(mail.contains("Subject: Opening hours") && mail.contains("Closed on Friday."), "{mail}");
+    assert!(
+        mail.contains("Subject: Opening hours") && mail.contains("Closed on Friday."),
+        "{mail}"
+    );
 
     app.notify(user.id, "SMS", "Closed on Friday.").await;
     app.send().await;
     assert_eq!(app.texts()[0]["to"], json!(user.phone));
-    assert!(app.texts()[0]["body"].as_str().unwrap().ends_with("Closed on Friday."));
+    assert!(
+        app.texts()[0]["body"]
+            .as_str()
+            .unwrap()
+            .ends_with("Closed on Friday.")
+    );
 }
 
 #[tokio::test]
@@ -48,9 +68,18 @@ async fn only_administrators_write() {
     let app = App::start().await;
     let (patient, doctor) = (app.peers.patient(), app.peers.doctor());
     let body = json!({"user_id": patient.id, "channel": "EMAIL", "message": "hello"});
-    assert_eq!(app.client.post("/notify", As::Anyone, &body).await.problem(401), "unauthorized");
+    assert_eq!(
+        app.client.post("/notify", As::Anyone, &body).await.problem(401),
+        "unauthorized"
+    );
     for user in [&patient, &doctor] {
-        assert_eq!(app.client.post("/notify", &app.token(user), &body).await.problem(403), "role-not-allowed");
+        assert_eq!(
+            app.client
+                .post("/notify", &app.token(user), &body)
+                .await
+                .problem(403),
+            "role-not-allowed"
+        );
     }
     let service = app.mint.service("user-service", "notification-service");
     app.client.post("/notify", &service, &body).await.problem(401);
@@ -65,13 +94,19 @@ async fn what_cannot_be_sent_is_refused() {
         (json!({"message": ""}), "/message"),
         (json!({"message": " \n\t "}), "/message"),
         (json!({"message": "x".repeat(10_001)}), "/message"),
-        (json!({"message": "x".repeat(1_601), "channel": "SMS"}), "/message"),
+        (
+            json!({"message": "x".repeat(1_601), "channel": "SMS"}),
+            "/message",
+        ),
         (json!({"message": "a\u{0}b"}), "/message"),
         (json!({"message": "a\u{1b}[31m"}), "/message"),
         (json!({"message": 7}), "/message"),
         (json!({"message": "x", "subject": ""}), "/subject"),
         (json!({"message": "x", "subject": "a\nb"}), "/subject"),
-        (json!({"message": "x", "subject": "a\r\nBcc: all@example.org"}), "/subject"),
+        (
+            json!({"message": "x", "subject": "a\r\nBcc: all@example.org"}),
+            "/subject",
+        ),
         (json!({"message": "x", "subject": "a\u{2028}b"}), "/subject"),
         (json!({"message": "x", "subject": "x".repeat(201)}), "/subject"),
         (json!({"message": "x", "channel": "FAX"}), "/channel"),
@@ -81,22 +116,36 @@ async fn what_cannot_be_sent_is_refused() {
     ];
     for (change, pointer) in cases {
         let mut body = json!({"user_id": user.id, "channel": "EMAIL"});
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         let answer = app.client.post("/notify", &app.admin(), &body).await;
         assert_eq!(answer.problem(422), "invalid-request", "{body}");
         assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{body}");
     }
     let longest = json!({"user_id": user.id, "channel": "SMS", "message": "x".repeat(1_600)});
-    app.client.post("/notify", &app.admin(), &longest).await.expect(202);
+    app.client
+        .post("/notify", &app.admin(), &longest)
+        .await
+        .expect(202);
 
     user.phone = None;
     app.peers.put_user(user.clone());
     let answer = app.client.post("/notify", &app.admin(), &longest).await;
     assert_eq!(answer.problem(422), "no-address");
     let stranger = json!({"user_id": UserId::generate(), "channel": "EMAIL", "message": "x"});
-    assert_eq!(app.client.post("/notify", &app.admin(), &stranger).await.problem(404), "not-found");
+    assert_eq!(
+        app.client
+            .post("/notify", &app.admin(), &stranger)
+            .await
+            .problem(404),
+        "not-found"
+    );
     let missing = json!({"channel": "EMAIL", "message": "x"});
-    app.client.post("/notify", &app.admin(), &missing).await.problem(422);
+    app.client
+        .post("/notify", &app.admin(), &missing)
+        .await
+        .problem(422);
 }
 
 #[tokio::test]

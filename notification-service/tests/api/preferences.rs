@@ -4,7 +4,9 @@ use common::clients::users::{ChannelChoice, QuietHours, UserCard};
 use crate::helpers::{App, Visit};
 
 fn choose(user: &mut UserCard, category: &str, email: Option<bool>, sms: Option<bool>) {
-    user.notifications.categories.insert(category.to_owned(), ChannelChoice { email, sms });
+    user.notifications
+        .categories
+        .insert(category.to_owned(), ChannelChoice { email, sms });
 }
 
 #[tokio::test]
@@ -21,7 +23,13 @@ async fn a_user_chooses_by_category_and_channel() {
     app.hear(&cancelled).await.unwrap();
     app.send().await;
     let told = app.told(patient.id).await;
-    assert_eq!(told[..2], ["appointment.booked/EMAIL/SKIPPED:preference", "appointment.booked/SMS/DELIVERED"]);
+    assert_eq!(
+        told[..2],
+        [
+            "appointment.booked/EMAIL/SKIPPED:preference",
+            "appointment.booked/SMS/DELIVERED"
+        ]
+    );
     assert_eq!(
         app.told(doctor.id).await,
         [
@@ -41,7 +49,10 @@ async fn a_change_of_mind_counts_until_the_last_moment() {
     choose(&mut patient, "APPOINTMENT", Some(false), None);
     app.peers.put_user(patient.clone());
     app.send().await;
-    assert_eq!(app.told(patient.id).await, ["appointment.booked/EMAIL/SKIPPED:preference"]);
+    assert_eq!(
+        app.told(patient.id).await,
+        ["appointment.booked/EMAIL/SKIPPED:preference"]
+    );
 }
 
 #[tokio::test]
@@ -54,7 +65,10 @@ async fn who_has_no_phone_gets_no_sms_and_the_mail_all_the_same() {
     let cancelled = visit.cancel(&app, doctor.id);
     app.hear(&cancelled).await.unwrap();
     app.send().await;
-    assert_eq!(app.told(patient.id).await, ["appointment.cancelled/EMAIL/DELIVERED"]);
+    assert_eq!(
+        app.told(patient.id).await,
+        ["appointment.cancelled/EMAIL/DELIVERED"]
+    );
 }
 
 #[tokio::test]
@@ -62,13 +76,19 @@ async fn quiet_hours_hold_sms_back_until_they_end_but_not_urgent_news() {
     let app = App::start().await;
     let (mut patient, doctor) = (app.peers.patient(), app.peers.doctor());
     // It is 10:00 in Berlin.
-    patient.notifications.quiet_hours = Some(QuietHours { start: "09:00".to_owned(), end: "11:00".to_owned() });
+    patient.notifications.quiet_hours = Some(QuietHours {
+        start: "09:00".to_owned(),
+        end: "11:00".to_owned(),
+    });
     app.peers.put_user(patient.clone());
     let mut far = Visit::booked(&app, &patient, &doctor, app.now() + TimeDelta::hours(30));
     let cancelled = far.cancel(&app, doctor.id);
     app.hear(&cancelled).await.unwrap();
     app.send().await;
-    let waiting = ["appointment.cancelled/EMAIL/DELIVERED", "appointment.cancelled/SMS/QUEUED"];
+    let waiting = [
+        "appointment.cancelled/EMAIL/DELIVERED",
+        "appointment.cancelled/SMS/QUEUED",
+    ];
     assert_eq!(app.told(patient.id).await, waiting);
     app.advance(TimeDelta::minutes(59));
     app.send().await;
@@ -78,7 +98,11 @@ async fn quiet_hours_hold_sms_back_until_they_end_but_not_urgent_news() {
     let cancelled = near.cancel(&app, doctor.id);
     app.hear(&cancelled).await.unwrap();
     app.send().await;
-    assert_eq!(app.texts().len(), 1, "a cancellation three hours ahead does not wait");
+    assert_eq!(
+        app.texts().len(),
+        1,
+        "a cancellation three hours ahead does not wait"
+    );
 
     app.advance(TimeDelta::minutes(1));
     app.send().await;
@@ -88,13 +112,22 @@ async fn quiet_hours_hold_sms_back_until_they_end_but_not_urgent_news() {
 #[tokio::test]
 async fn numbers_that_may_not_be_written_to_are_skipped() {
     let app = App::with("sms: {allowed_prefixes: ['+49']}").await;
-    for (phone, skipped) in [("+881612345678", true), ("+19005550100", true), ("+15005550006", true), ("+4915112345678", false)] {
+    for (phone, skipped) in [
+        ("+881612345678", true),
+        ("+19005550100", true),
+        ("+15005550006", true),
+        ("+4915112345678", false),
+    ] {
         let mut user = app.peers.patient();
         user.phone = Some(phone.to_owned());
         app.peers.put_user(user.clone());
         app.notify(user.id, "SMS", "x").await;
         app.send().await;
-        let expected = if skipped { "message/SMS/SKIPPED:number-not-allowed" } else { "message/SMS/DELIVERED" };
+        let expected = if skipped {
+            "message/SMS/SKIPPED:number-not-allowed"
+        } else {
+            "message/SMS/DELIVERED"
+        };
         assert_eq!(app.told(user.id).await, [expected], "{phone}");
     }
 }
@@ -129,8 +162,13 @@ async fn a_suspended_account_hears_of_its_security_only() {
         ended_at: app.now(),
         reason: "PASSWORD_CHANGED".to_owned(),
     };
-    app.hear(&common::events::Payload::SessionEnded(end)).await.unwrap();
+    app.hear(&common::events::Payload::SessionEnded(end))
+        .await
+        .unwrap();
     app.send().await;
-    let expected = ["message/EMAIL/SKIPPED:account-suspended", "user.password_changed/EMAIL/DELIVERED"];
+    let expected = [
+        "message/EMAIL/SKIPPED:account-suspended",
+        "user.password_changed/EMAIL/DELIVERED",
+    ];
     assert_eq!(app.told(user.id).await, expected);
 }

@@ -3,7 +3,10 @@ use common::clients::users::QuietHours;
 
 use crate::helpers::{App, Visit};
 
-const REMINDED: [&str; 2] = ["appointment.reminder/EMAIL/DELIVERED", "appointment.reminder/SMS/DELIVERED"];
+const REMINDED: [&str; 2] = [
+    "appointment.reminder/EMAIL/DELIVERED",
+    "appointment.reminder/SMS/DELIVERED",
+];
 
 /// What the patient was told besides the booking.
 async fn reminders(app: &App, visit: &Visit) -> Vec<String> {
@@ -37,8 +40,16 @@ async fn a_patient_is_reminded_a_day_and_two_hours_before() {
     app.advance(TimeDelta::hours(3));
     app.remind().await;
     assert_eq!(reminders(&app, &visit).await.len(), 4);
-    assert_eq!(app.told(visit.change.doctor_id).await, ["appointment.booked/EMAIL/DELIVERED"]);
-    assert!(app.texts()[0]["body"].as_str().unwrap().contains("Thursday, 7 January 2027 at 10:00 (Europe/Berlin)"));
+    assert_eq!(
+        app.told(visit.change.doctor_id).await,
+        ["appointment.booked/EMAIL/DELIVERED"]
+    );
+    assert!(
+        app.texts()[0]["body"]
+            .as_str()
+            .unwrap()
+            .contains("Thursday, 7 January 2027 at 10:00 (Europe/Berlin)")
+    );
 }
 
 #[tokio::test]
@@ -65,7 +76,12 @@ async fn a_moved_visit_is_reminded_at_its_new_time_only() {
     app.advance(TimeDelta::days(6));
     app.remind().await;
     assert_eq!(reminders(&app, &visit).await, REMINDED);
-    assert!(app.texts().last().unwrap()["body"].as_str().unwrap().contains("14 January"));
+    assert!(
+        app.texts().last().unwrap()["body"]
+            .as_str()
+            .unwrap()
+            .contains("14 January")
+    );
 }
 
 #[tokio::test]
@@ -73,7 +89,11 @@ async fn a_move_whose_event_is_still_on_its_way_is_seen_at_the_last_moment() {
     let app = App::start().await;
     let mut visit = booked(&app, TimeDelta::days(3)).await;
     // appointment-service knows, the event has not come.
-    visit.shift(&app, visit.change.start_at + TimeDelta::days(7), visit.change.patient_id);
+    visit.shift(
+        &app,
+        visit.change.start_at + TimeDelta::days(7),
+        visit.change.patient_id,
+    );
     app.advance(TimeDelta::days(2));
     app.remind().await;
     let skipped = REMINDED.map(|line| line.replace("DELIVERED", "SKIPPED:superseded"));
@@ -126,8 +146,18 @@ async fn after_a_long_night_only_the_nearest_reminder_is_sent() {
     app.advance(TimeDelta::hours(71));
     app.remind().await;
     let told = reminders(&app, &visit).await;
-    assert_eq!(told.iter().filter(|line| line.ends_with("DELIVERED")).count(), 2, "{told:?}");
-    assert_eq!(told.iter().filter(|line| line.ends_with("SKIPPED:too-late")).count(), 2, "{told:?}");
+    assert_eq!(
+        told.iter().filter(|line| line.ends_with("DELIVERED")).count(),
+        2,
+        "{told:?}"
+    );
+    assert_eq!(
+        told.iter()
+            .filter(|line| line.ends_with("SKIPPED:too-late"))
+            .count(),
+        2,
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +166,10 @@ async fn no_reminder_when_the_visit_is_about_to_begin_or_over() {
     let visit = booked(&app, TimeDelta::hours(3)).await;
     app.advance(TimeDelta::minutes(175));
     app.remind().await;
-    assert_eq!(reminders(&app, &visit).await, REMINDED.map(|line| line.replace("DELIVERED", "SKIPPED:too-late")));
+    assert_eq!(
+        reminders(&app, &visit).await,
+        REMINDED.map(|line| line.replace("DELIVERED", "SKIPPED:too-late"))
+    );
 }
 
 #[tokio::test]
@@ -147,7 +180,10 @@ async fn while_appointment_service_is_away_a_reminder_waits() {
     app.parts.listener.release_due().await.unwrap();
     app.peers.set_away(true);
     app.send().await;
-    assert_eq!(reminders(&app, &visit).await, REMINDED.map(|line| line.replace("DELIVERED", "QUEUED")));
+    assert_eq!(
+        reminders(&app, &visit).await,
+        REMINDED.map(|line| line.replace("DELIVERED", "QUEUED"))
+    );
     app.peers.set_away(false);
     common_testing::eventually("the reminder is sent", async || {
         app.advance(TimeDelta::seconds(6));
@@ -161,7 +197,10 @@ async fn while_appointment_service_is_away_a_reminder_waits() {
 async fn a_reminder_in_quiet_hours_comes_before_them_when_after_would_be_too_late() {
     let app = App::start().await;
     let (mut patient, doctor) = (app.peers.patient(), app.peers.doctor());
-    patient.notifications.quiet_hours = Some(QuietHours { start: "22:00".to_owned(), end: "08:00".to_owned() });
+    patient.notifications.quiet_hours = Some(QuietHours {
+        start: "22:00".to_owned(),
+        end: "08:00".to_owned(),
+    });
     app.peers.put_user(patient.clone());
     // Tomorrow 08:00 in Berlin; it is 10:00 today.
     let visit = Visit::booked(&app, &patient, &doctor, app.now() + TimeDelta::hours(22));
@@ -182,7 +221,11 @@ async fn two_instances_release_a_reminder_once() {
     app.advance(TimeDelta::days(2));
     let listener = &app.parts.listener;
     let rounds = futures_util::future::join_all((0..8).map(|_| listener.release_due())).await;
-    assert!(rounds.iter().any(|round| round.as_ref().is_ok_and(|released| *released > 0)));
+    assert!(
+        rounds
+            .iter()
+            .any(|round| round.as_ref().is_ok_and(|released| *released > 0))
+    );
     app.send().await;
     assert_eq!(reminders(&app, &visit).await, REMINDED);
 }

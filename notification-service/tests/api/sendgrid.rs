@@ -33,13 +33,27 @@ async fn a_mail_goes_out_as_sendgrid_wants_it_and_tracks_nobody() {
     let app = app(&sendgrid).await;
     let user = mail(&app, "ada@example.org", "Ada; Lovelace, <x>\r\nBcc: y").await;
     let shown = state(&app, user).await;
-    assert_eq!((shown["status"].as_str(), shown["provider"].as_str()), (Some("SENT"), Some("sendgrid")));
+    assert_eq!(
+        (shown["status"].as_str(), shown["provider"].as_str()),
+        (Some("SENT"), Some("sendgrid"))
+    );
     assert_eq!(shown["provider_message_id"], "LRzXl_NHStOGhQ4kofSm_A");
     let sent = &sendgrid.sent()[0];
     let person = &sent["personalizations"][0];
-    assert_eq!(person["to"], json!([{"email": "ada@example.org", "name": "Ada Lovelace x Bcc: y"}]));
-    assert_eq!(person["custom_args"], json!({"notification_id": shown["id"], "attempt": "1"}));
-    for kind in ["click_tracking", "open_tracking", "subscription_tracking", "ganalytics"] {
+    assert_eq!(
+        person["to"],
+        json!([{"email": "ada@example.org", "name": "Ada Lovelace x Bcc: y"}])
+    );
+    assert_eq!(
+        person["custom_args"],
+        json!({"notification_id": shown["id"], "attempt": "1"})
+    );
+    for kind in [
+        "click_tracking",
+        "open_tracking",
+        "subscription_tracking",
+        "ganalytics",
+    ] {
         assert_eq!(sent["tracking_settings"][kind]["enable"], false, "{kind}");
     }
 }

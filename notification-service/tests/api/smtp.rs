@@ -4,17 +4,29 @@ use crate::fakes::smtp::FakeRelay;
 use crate::helpers::App;
 
 async fn app(relay: &FakeRelay) -> App {
-    App::with(&format!("{{email: {{transport: smtp}}, smtp: {{url: 'smtp://{}', timeout_s: 5}}}}", relay.address)).await
+    App::with(&format!(
+        "{{email: {{transport: smtp}}, smtp: {{url: 'smtp://{}', timeout_s: 5}}}}",
+        relay.address
+    ))
+    .await
 }
 
 async fn status(app: &App, id: &str) -> String {
-    let shown = app.client.get(&format!("/notifications/{id}"), &app.admin()).await.expect(200).json();
+    let shown = app
+        .client
+        .get(&format!("/notifications/{id}"), &app.admin())
+        .await
+        .expect(200)
+        .json();
     format!("{}/{}", shown["status"].as_str().unwrap(), shown["attempts"])
 }
 
 async fn mail(app: &App) -> String {
     let user = app.peers.patient();
-    let id = app.notify(user.id, "EMAIL", "hello\n.\nMAIL FROM:<x@y>").await["id"].as_str().unwrap().to_owned();
+    let id = app.notify(user.id, "EMAIL", "hello\n.\nMAIL FROM:<x@y>").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     app.send().await;
     id
 }
@@ -28,7 +40,13 @@ async fn a_mail_goes_out_by_a_relay() {
     let taken = relay.taken().pop().unwrap();
     assert_eq!(taken.to.len(), 1);
     assert!(taken.from.contains("no-reply@healthcare.local"));
-    assert!(taken.data.contains(&format!("Message-ID: <{id}@healthcare.local>")), "{}", taken.data);
+    assert!(
+        taken
+            .data
+            .contains(&format!("Message-ID: <{id}@healthcare.local>")),
+        "{}",
+        taken.data
+    );
     assert!(taken.data.contains("text/plain") && taken.data.contains("text/html"));
     assert_eq!(relay.taken().len(), 1);
 }
@@ -69,7 +87,11 @@ async fn a_cut_after_the_last_dot_is_not_repeated_at_once() {
     assert_eq!(relay.taken().len(), 1);
     app.advance(TimeDelta::minutes(2));
     app.send().await;
-    assert_eq!(status(&app, &id).await, "FAILED/1", "a message written by hand is not sent twice");
+    assert_eq!(
+        status(&app, &id).await,
+        "FAILED/1",
+        "a message written by hand is not sent twice"
+    );
 }
 
 #[tokio::test]

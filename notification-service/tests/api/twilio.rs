@@ -34,10 +34,16 @@ async fn a_message_goes_out_as_twilio_wants_it() {
     let app = app(&twilio).await;
     let user = text(&app, "+4915100000001").await;
     let sent = &twilio.sent()[0];
-    assert_eq!((sent["To"].as_str(), sent["From"].as_str()), ("+4915100000001", FROM));
+    assert_eq!(
+        (sent["To"].as_str(), sent["From"].as_str()),
+        ("+4915100000001", FROM)
+    );
     assert!(sent["Body"].ends_with("Tomorrow: é & more"));
     let shown = state(&app, user).await;
-    let callback = format!("https://clinic.example/webhooks/twilio/status?n={}&a=1#rc=3&rp=all", shown["id"].as_str().unwrap());
+    let callback = format!(
+        "https://clinic.example/webhooks/twilio/status?n={}&a=1#rc=3&rp=all",
+        shown["id"].as_str().unwrap()
+    );
     assert_eq!(sent["StatusCallback"], callback);
     assert_eq!(shown["status"], "SENT");
     assert_eq!(shown["provider_message_id"], sent["sid"].as_str());
@@ -74,7 +80,10 @@ async fn what_was_certainly_not_taken_is_tried_again() {
     assert_eq!(state(&app, user).await["status"], "QUEUED");
     // The whole channel leaves Twilio in peace for as long as it asked.
     let other = text(&app, "+4915100000003").await;
-    assert_eq!((twilio.calls(), state(&app, other).await["attempts"].as_i64()), (1, Some(0)));
+    assert_eq!(
+        (twilio.calls(), state(&app, other).await["attempts"].as_i64()),
+        (1, Some(0))
+    );
     app.advance(TimeDelta::seconds(31));
     app.send().await;
     assert_eq!(state(&app, user).await["status"], "SENT");
@@ -86,7 +95,11 @@ async fn what_was_certainly_not_taken_is_tried_again() {
 async fn what_may_have_been_taken_is_not_repeated() {
     let twilio = FakeTwilio::start().await;
     let app = app(&twilio).await;
-    for (phone, mood) in [("+4915100000004", Mood::TakeAndFail), ("+4915100000005", Mood::TakeAndBabble), ("+4915100000006", Mood::Flood)] {
+    for (phone, mood) in [
+        ("+4915100000004", Mood::TakeAndFail),
+        ("+4915100000005", Mood::TakeAndBabble),
+        ("+4915100000006", Mood::Flood),
+    ] {
         twilio.script(phone, &[mood]);
         let user = text(&app, phone).await;
         assert_eq!(state(&app, user).await["status"], "QUEUED", "{mood:?}");
@@ -122,7 +135,10 @@ async fn wrong_credentials_stop_the_channel_and_cost_no_message() {
         twilio.address
     ))
     .await;
-    let users = [text(&app, "+4915100000009").await, text(&app, "+4915100000010").await];
+    let users = [
+        text(&app, "+4915100000009").await,
+        text(&app, "+4915100000010").await,
+    ];
     assert_eq!(twilio.calls(), 1);
     for user in users {
         assert_eq!(state(&app, user).await["status"], "QUEUED");
@@ -139,5 +155,8 @@ async fn a_provider_that_cannot_be_reached_is_tried_again() {
     .await;
     let user = text(&app, "+4915100000011").await;
     let shown = state(&app, user).await;
-    assert_eq!((shown["status"].as_str(), shown["attempts"].as_i64()), (Some("QUEUED"), Some(1)));
+    assert_eq!(
+        (shown["status"].as_str(), shown["attempts"].as_i64()),
+        (Some("QUEUED"), Some(1))
+    );
 }

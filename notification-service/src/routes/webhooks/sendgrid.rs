@@ -1,5 +1,6 @@
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::ids::NotificationId;
@@ -7,7 +8,7 @@ use common::problem::Problem;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::signature;
+use super::{signature, whole};
 use crate::AppState;
 use crate::domain::status::Report;
 use crate::error::Error;
@@ -40,9 +41,9 @@ struct Event {
 pub async fn events(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Error> {
-    let now = state.clock.now();
+    let (now, body) = (state.clock.now(), whole(body)?);
     check(&state, &headers, &body, now)?;
     let reports: Vec<Value> =
         serde_json::from_slice(&body).map_err(|_| Problem::bad_request("not a list of events"))?;

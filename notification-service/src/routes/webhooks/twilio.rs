@@ -1,11 +1,12 @@
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use common::ids::NotificationId;
 use secrecy::ExposeSecret;
 use url::form_urlencoded;
 
-use super::signature;
+use super::{signature, whole};
 use crate::AppState;
 use crate::domain::address::is_e164;
 use crate::domain::status::Report;
@@ -46,9 +47,9 @@ pub async fn status(
     State(state): State<AppState>,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Error> {
-    let form = signed(&state, &uri, &headers, &body)?;
+    let form = signed(&state, &uri, &headers, &whole(body)?)?;
     let (sid, status) = (form.get("MessageSid"), form.get("MessageStatus"));
     let (Some(ticket), Some(report)) = (ticket(&uri), report(status)) else {
         return Ok(StatusCode::NO_CONTENT);
@@ -81,9 +82,9 @@ pub async fn inbound(
     State(state): State<AppState>,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Error> {
-    let form = signed(&state, &uri, &headers, &body)?;
+    let form = signed(&state, &uri, &headers, &whole(body)?)?;
     let (from, word) = (form.get("From"), form.get("Body").trim().to_ascii_uppercase());
     if is_e164(from) {
         let mut db = state.pool.acquire().await?;

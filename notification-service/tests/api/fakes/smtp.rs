@@ -61,13 +61,25 @@ async fn converse(mut socket: TcpStream, state: &Arc<Mutex<Inner>>) -> std::io::
     let (read, mut write) = socket.split();
     let mut lines = BufReader::new(read).lines();
     write.write_all(b"220 relay ready\r\n").await?;
-    let mut message = Taken { from: String::new(), to: Vec::new(), data: String::new() };
+    let mut message = Taken {
+        from: String::new(),
+        to: Vec::new(),
+        data: String::new(),
+    };
     while let Some(line) = lines.next_line().await? {
-        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let verb = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         let usual = match verb.as_str() {
             "EHLO" | "HELO" => "250 relay",
             "MAIL" => {
-                message = Taken { from: line.clone(), to: Vec::new(), data: String::new() };
+                message = Taken {
+                    from: line.clone(),
+                    to: Vec::new(),
+                    data: String::new(),
+                };
                 "250 ok"
             }
             "RCPT" => {
@@ -104,7 +116,12 @@ async fn converse(mut socket: TcpStream, state: &Arc<Mutex<Inner>>) -> std::io::
 }
 
 fn instead(state: &Arc<Mutex<Inner>>, step: &str) -> Option<&'static str> {
-    state.lock().unwrap().instead.filter(|(planned, _)| *planned == step).map(|(_, answer)| answer)
+    state
+        .lock()
+        .unwrap()
+        .instead
+        .filter(|(planned, _)| *planned == step)
+        .map(|(_, answer)| answer)
 }
 
 /// `false`: the connection is to be cut.

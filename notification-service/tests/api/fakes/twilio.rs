@@ -22,8 +22,16 @@ pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "12345";
 pub(crate) const FROM: &str = "+15005550006";
 
-const KNOWN: [&str; 8] =
-    ["To", "From", "MessagingServiceSid", "Body", "StatusCallback", "ValidityPeriod", "ContentRetention", "AddressRetention"];
+const KNOWN: [&str; 8] = [
+    "To",
+    "From",
+    "MessagingServiceSid",
+    "Body",
+    "StatusCallback",
+    "ValidityPeriod",
+    "ContentRetention",
+    "AddressRetention",
+];
 
 #[derive(Clone)]
 pub(crate) struct FakeTwilio {
@@ -47,7 +55,10 @@ impl FakeTwilio {
             .route(&path, post(create))
             .route("/elsewhere", axum::routing::any(stranger))
             .with_state(state.clone());
-        Self { address: super::serve(router).await, state }
+        Self {
+            address: super::serve(router).await,
+            state,
+        }
     }
 
     /// What happens to the next messages to `to`, one after the other; after that all is good.
@@ -81,7 +92,11 @@ async fn stranger(State(state): Shared) -> StatusCode {
 async fn create(State(state): Shared, request: Request) -> Response {
     state.lock().unwrap().calls += 1;
     let expected = format!("Basic {}", STANDARD.encode(format!("{ACCOUNT}:{TOKEN}")));
-    if request.headers().get(header::AUTHORIZATION).is_none_or(|given| given != expected.as_str()) {
+    if request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .is_none_or(|given| given != expected.as_str())
+    {
         return refuse(StatusCode::UNAUTHORIZED, 20_003);
     }
     if request.headers()[header::CONTENT_TYPE] != "application/x-www-form-urlencoded" {
@@ -94,7 +109,13 @@ async fn create(State(state): Shared, request: Request) -> Response {
         return refuse(StatusCode::BAD_REQUEST, code);
     }
     let to = form["To"].clone();
-    let mood = state.lock().unwrap().mood.get_mut(&to).and_then(Vec::pop).unwrap_or(Mood::Good);
+    let mood = state
+        .lock()
+        .unwrap()
+        .mood
+        .get_mut(&to)
+        .and_then(Vec::pop)
+        .unwrap_or(Mood::Good);
     let sid = format!("SM{}", uuid::Uuid::now_v7().simple());
     if mood.takes() {
         let mut taken = form.clone();
@@ -117,9 +138,13 @@ fn objection(fields: &[(String, String)], form: &HashMap<String, String>) -> Opt
     if fields.len() != form.len() || fields.iter().any(|(name, _)| !KNOWN.contains(&name.as_str())) {
         return Some(20_001);
     }
-    let Some(to) = form.get("To") else { return Some(21_604) };
+    let Some(to) = form.get("To") else {
+        return Some(21_604);
+    };
     let body = form.get("Body").map_or("", String::as_str);
-    let validity = form.get("ValidityPeriod").map_or(Ok(36_000), |text| text.parse::<u32>());
+    let validity = form
+        .get("ValidityPeriod")
+        .map_or(Ok(36_000), |text| text.parse::<u32>());
     let callback = form.get("StatusCallback").map(|text| url::Url::parse(text));
     match to.as_str() {
         "+15005550001" => Some(21_211),
@@ -138,7 +163,9 @@ fn objection(fields: &[(String, String)], form: &HashMap<String, String>) -> Opt
 }
 
 fn is_e164(number: &str) -> bool {
-    number.starts_with('+') && (9..=16).contains(&number.len()) && number[1..].bytes().all(|b| b.is_ascii_digit())
+    number.starts_with('+')
+        && (9..=16).contains(&number.len())
+        && number[1..].bytes().all(|b| b.is_ascii_digit())
 }
 
 fn refuse(status: StatusCode, code: i64) -> Response {
