@@ -214,7 +214,8 @@ async fn read<T: Settings>(name: &'static str, local: Vec<Layer>, when: When) ->
 
 /// Typed settings from the layers at hand and config-server's, which stand over the defaults and under the environment.
 fn state<T: Settings>(mut layers: Vec<Layer>, remote: Option<Value>) -> anyhow::Result<State<T>> {
-    if let Some(values) = remote {
+    if let Some(mut values) = remote {
+        remote::fit(&mut values, &merged(&layers[..layers.len() - 1]));
         layers.insert(layers.len() - 1, Layer::new("config-server", values));
     }
     let core = extract(&layers)?;
@@ -228,12 +229,14 @@ fn state<T: Settings>(mut layers: Vec<Layer>, remote: Option<Value>) -> anyhow::
     })
 }
 
+fn merged(layers: &[Layer]) -> Value {
+    let values = layers.iter().map(|layer| layer.values.clone());
+    values.fold(Value::Null, tree::merge)
+}
+
 fn extract<T: DeserializeOwned>(layers: &[Layer]) -> anyhow::Result<T> {
-    let merged = layers.iter().fold(Value::Null, |below, layer| {
-        tree::merge(below, layer.values.clone())
-    });
     // figment names the key when a value does not fit its type.
-    Figment::from(Serialized::defaults(merged))
+    Figment::from(Serialized::defaults(merged(layers)))
         .extract()
         .context("settings refused")
 }

@@ -34,17 +34,18 @@ fn variable(key: &str) -> String {
 
 /// The default's type decides, so that a password of digits stays text. What does not fit is passed on as
 /// text, for the typed settings to refuse by name.
-fn typed(default: &Value, text: String) -> Value {
+pub(super) fn typed(default: &Value, text: String) -> Value {
     match default {
         Value::Bool(_) => text.parse().map_or(Value::String(text), Value::Bool),
         Value::Number(_) => serde_json::from_str(&text)
             .ok()
             .filter(Value::is_number)
             .unwrap_or(Value::String(text)),
-        Value::Array(_) => text
-            .split(',')
-            .map(|item| Value::String(item.trim().to_owned()))
-            .collect(),
+        Value::Array(items) => {
+            let like = items.first().unwrap_or(&Value::Null);
+            let texts = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            texts.map(|item| typed(like, item.to_owned())).collect()
+        }
         _ => Value::String(text),
     }
 }
@@ -59,11 +60,12 @@ mod tests {
     fn variables_follow_from_the_keys_and_types_from_the_defaults() {
         let defaults = [Layer::new(
             "d",
-            json!({"server": {"port": 1}, "a": {"list": ["x"], "pin": null, "on": false}}),
+            json!({"server": {"port": 1}, "a": {"list": ["x"], "minutes": [1], "pin": null, "on": false}}),
         )];
         let set = |name: &str| match name {
             "USER_SERVICE_PORT" => Some("0".to_owned()),
             "A_LIST" => Some("p, q".to_owned()),
+            "A_MINUTES" => Some("60,30".to_owned()),
             "A_PIN" => Some("0123".to_owned()),
             "A_ON" => Some("true".to_owned()),
             "B" => Some("unknown".to_owned()),
@@ -72,7 +74,7 @@ mod tests {
         let values = Value::Object(overrides("user-service", &defaults, set));
         assert_eq!(
             values,
-            json!({"server": {"port": 0}, "a": {"list": ["p", "q"], "pin": "0123", "on": true}})
+            json!({"server": {"port": 0}, "a": {"list": ["p", "q"], "minutes": [60, 30], "pin": "0123", "on": true}})
         );
     }
 }

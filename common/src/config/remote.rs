@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
+use super::environment::typed;
 use super::{ConfigServerSettings, HttpClientSettings};
 use cache::Cache;
 
@@ -172,6 +173,24 @@ async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, RemoteError> {
         }
     }
     Ok(body)
+}
+
+/// Flat properties know texts where YAML knows more: an empty list and `null` are an empty text on the wire, and
+/// `.properties` files hold nothing but texts. The defaults say what was meant, as for the environment.
+pub(crate) fn fit(values: &mut Value, defaults: &Value) {
+    match (values, defaults) {
+        (Value::Object(members), Value::Object(defaults)) => {
+            for (name, member) in members {
+                fit(member, defaults.get(name).unwrap_or(&Value::Null));
+            }
+        }
+        (values @ Value::String(_), Value::Null) if values == "" => *values = Value::Null,
+        (values, defaults) => {
+            if let Value::String(text) = values {
+                *values = typed(defaults, std::mem::take(text));
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

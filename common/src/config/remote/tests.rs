@@ -226,7 +226,7 @@ mod layers {
     #[tokio::test]
     async fn a_value_that_does_not_fit_is_refused_and_the_last_good_one_is_used_at_the_start() {
         let folder = Folder::new();
-        for bad in ["\"many\"", "-1", "101", "null"] {
+        for bad in ["\"many\"", "-1", "101", "null", "\"\""] {
             let bad = serving(bad).await;
             assert_eq!(limit(&bad, &folder, When::Refresh).await, None);
             assert_eq!(
@@ -239,6 +239,25 @@ mod layers {
         assert_eq!(limit(&serving("101").await, &folder, When::Refresh).await, None);
         assert_eq!(limit(&serving("101").await, &folder, When::Start).await, Some(7));
         assert_eq!(limit(&nobody(), &folder, When::Start).await, Some(7));
+    }
+
+    #[test]
+    fn texts_become_what_the_defaults_are() {
+        let defaults = json!({"on": false, "n": 1, "t": "x", "none": null, "list": ["a"], "minutes": [1], "in": {"n": 1}});
+        let mut values = json!({"on": "true", "n": "7", "t": "7", "none": "", "list": "", "minutes": "60, 30", "in": {"n": "2"},
+            "unknown": "1"});
+        fit(&mut values, &defaults);
+        let expected = json!({"on": true, "n": 7, "t": "7", "none": null, "list": [], "minutes": [60, 30], "in": {"n": 2},
+            "unknown": "1"});
+        assert_eq!(values, expected);
+        let mut misfits =
+            json!({"on": "perhaps", "n": "many", "list": ["b"], "t": 3, "in": "flat", "none": [""]});
+        let before = misfits.clone();
+        fit(&mut misfits, &defaults);
+        assert_eq!(
+            misfits, before,
+            "what does not fit is left for the typed settings to refuse"
+        );
     }
 
     #[tokio::test]
