@@ -54,7 +54,6 @@ struct Inner {
     background: Background,
     /// Methods by path, as `/actuator/mappings` shows them.
     mappings: OnceLock<BTreeMap<String, Vec<String>>>,
-    clock: Clock,
 }
 
 type Refresh = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>;
@@ -104,7 +103,6 @@ impl Actuator {
             process: Process::started(seconds(&clock)),
             background,
             mappings: OnceLock::new(),
-            clock,
         };
         Ok(Self(Arc::new(inner)))
     }

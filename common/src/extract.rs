@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 
 use crate::problem::{FieldError, Problem};
 
@@ -89,12 +89,16 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer_of(error.path());
         let inner = error.into_inner();
-        // serde_json calls it a syntax error, too, when a number stands where the name of an enum's variant should.
-        if inner.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
-            let detail = strip_position(&inner.to_string());
-            return Problem::invalid(vec![FieldError { pointer, detail }]);
+        // Asked of the whole text: an unknown member may stand before the place where it stops being JSON, and
+        // serde_json calls it a syntax error when a number stands where the name of an enum's variant should.
+        let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom);
+        match text.and_then(serde_json::from_str::<IgnoredAny>) {
+            Ok(_) => {
+                let detail = strip_position(&inner.to_string());
+                Problem::invalid(vec![FieldError { pointer, detail }])
+            }
+            Err(error) => Problem::bad_request(format!("not JSON: {error}")),
         }
-        Problem::bad_request(format!("not JSON: {inner}"))
     })?;
     reader
         .end()
@@ -192,7 +196,8 @@ mod tests {
             ("{\"doctor\":{\"name\":\"a\"}} x", 400),
             ("\u{feff}{}", 400),
             ("{\"doctor\":{\"name\":NaN}}", 400),
-            (&deep, 422),
+            (&deep, 400),
+            ("{\"unknown\":", 400),
             ("{}", 422),
             ("[]", 422),
             ("null", 422),

@@ -73,9 +73,10 @@ pub async fn migrate(pool: &MySqlPool, migrator: &Migrator, patience: Duration) 
 /// sqlx's own lock waits `-1` seconds: for ever on MySQL, but on MariaDB not at all (`GET_LOCK` gives NULL).
 async fn migrate_in_turn(pool: &MySqlPool, migrator: &Migrator) -> Result<(), MigrateError> {
     let mut connection = pool.acquire().await?;
-    let turn: Option<i64> = sqlx::query_scalar("select get_lock(concat('migrate:', sha2(database(), 224)), 300)")
-        .fetch_one(&mut *connection)
-        .await?;
+    let turn: Option<i64> =
+        sqlx::query_scalar("select get_lock(concat('migrate:', sha2(database(), 224)), 300)")
+            .fetch_one(&mut *connection)
+            .await?;
     if turn != Some(1) {
         return Err(MigrateError::Execute(sqlx::Error::PoolTimedOut));
     }
