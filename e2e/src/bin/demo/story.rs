@@ -1,5 +1,4 @@
-//! The story of one visit, told as it happens: `make demo`. Ends with an error when a step fails.
-#![expect(clippy::print_stdout, reason = "its output is for a person to read")]
+//! Who does what, step by step.
 
 use std::time::Duration;
 
@@ -10,30 +9,21 @@ use e2e::{Api, Session, wait};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::setting;
+
 const SPECIALIZATION: &str = "Cardiology";
 const TIME_ZONE: &str = "Europe/Berlin";
-const PRESCRIPTION: &[u8] = include_bytes!("demo-prescription.pdf");
+const PRESCRIPTION: &[u8] = include_bytes!("prescription.pdf");
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let base = setting("API_URL").unwrap_or_else(|_| "http://localhost:8080".to_owned());
-    println!("One visit, through the gateway at {base}\n");
+/// Tells the whole story; how many steps it had.
+pub(crate) async fn tell(base: &str) -> anyhow::Result<u32> {
     let mut story = Story {
-        api: Api::new(&base)?,
+        api: Api::new(base)?,
         steps: 0,
         run: Uuid::now_v7(),
     };
     story.tell().await?;
-    println!("\nThe whole story went through: {} steps.", story.steps);
-    Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a tool for the command line has no configuration layers"
-)]
-fn setting(name: &str) -> anyhow::Result<String> {
-    std::env::var(name).with_context(|| format!("{name} is not set: `. .dev/env` sets it"))
+    Ok(story.steps)
 }
 
 struct Story {
@@ -62,10 +52,6 @@ impl Story {
         println!("{:2}. {what}", self.steps);
     }
 
-    fn password(&self, who: &str) -> String {
-        format!("{who} {} !", self.run.simple())
-    }
-
     async fn register(&self, who: &str, user: NewUser) -> anyhow::Result<(User, Session)> {
         let registered = self
             .api
@@ -84,7 +70,7 @@ impl Story {
         let new = NewUser {
             name: "Ada Keller".to_owned(),
             email: format!("ada.{}@example.org", self.run.simple()),
-            password: self.password("patient"),
+            password: password(),
             role: "PATIENT",
             phone: None,
             time_zone: Some(TIME_ZONE.to_owned()),
@@ -102,7 +88,7 @@ impl Story {
         let new = NewUser {
             name: "Dr. Jonas Weber".to_owned(),
             email: format!("jonas.{}@example.org", self.run.simple()),
-            password: self.password("doctor"),
+            password: password(),
             role: "DOCTOR",
             phone: None,
             time_zone: Some(TIME_ZONE.to_owned()),
@@ -258,6 +244,11 @@ impl Story {
 )]
 fn today() -> NaiveDate {
     Utc::now().date_naive()
+}
+
+/// Nothing that anybody could guess from what is known about the person.
+fn password() -> String {
+    Uuid::new_v4().to_string()
 }
 
 fn detail(text: &str) {
