@@ -1,0 +1,122 @@
+//! What is known about one request while it is being answered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::context::{REQUEST_ID, RequestContext};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Version};
+use uuid::Uuid;
+
+use crate::domain::address::{self, Block};
+use crate::limits::{Allowance, CallerKey, Class};
+use crate::rules::{Route, Rules};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub address: IpAddr,
+    pub is_tls: bool,
+}
+
+/// One request's way through the gate.
+pub struct Visit {
+    pub begun: Instant,
+    pub context: RequestContext,
+    pub method: Method,
+    /// The client's own address: the peer's, or what a trusted proxy says.
+    pub client: IpAddr,
+    pub route: Option<Arc<Route>>,
+    /// The gateway's own page that was asked for.
+    pub page: Option<&'static str>,
+    pub actor: Option<Uuid>,
+    pub allowance: Option<Allowance>,
+    /// The web page that asks, if it may.
+    pub origin: Option<HeaderValue>,
+    pub reason: Option<&'static str>,
+    pub instance: Option<SocketAddr>,
+    pub ends_connection: bool,
+    scheme: &'static str,
+    host: Option<HeaderValue>,
+}
+
+impl Visit {
+    /// Read what the head says about itself.
+    pub fn begin(parts: &Parts, peer: Peer, rules: &Rules) -> Self {
+        let headers = &parts.headers;
+        let forwarded = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        Self {
+            begun: Instant::now(),
+            context: RequestContext::from_headers(headers, parts.uri.path()),
+            method: parts.method.clone(),
+            client: address::client(peer.address, forwarded, &rules.trusted),
+            route: None,
+            page: None,
+            actor: None,
+            allowance: None,
+            origin: rules.cors.listed(headers).cloned(),
+            reason: None,
+            instance: None,
+            ends_connection: parts.version == Version::HTTP_10 && !keeps_alive(headers),
+            scheme: scheme(peer, headers, &rules.trusted),
+            host: headers.get(header::HOST).cloned(),
+        }
+    }
+
+    /// The template that the path matched; no path of a client's choosing.
+    pub fn template(&self) -> &str {
+        match &self.route {
+            Some(route) => &route.template,
+            None => self.page.unwrap_or("unmatched"),
+        }
+    }
+
+    /// Under what the client's address is counted in `class`.
+    pub fn address_key(&self, class: &Class) -> CallerKey {
+        CallerKey(address::limit_key(self.client, class.is_crowded()))
+    }
+
+    /// Say to the service who is asking from where, and under which id.
+    pub fn mark(&mut self, headers: &mut HeaderMap) {
+        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"));
+        headers.insert(
+            HeaderName::from_static(REQUEST_ID),
+            self.context.request_id_header(),
+        );
+        headers.insert(TRACEPARENT, text(&self.context.traceparent));
+        headers.insert(FORWARDED_FOR, text(&self.client.to_string()));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.scheme));
+        if let Some(host) = self.host.take() {
+            headers.insert(FORWARDED_HOST, host);
+        }
+    }
+}
+
+fn keeps_alive(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
+}
+
+/// How the client speaks to whoever stands in front.
+fn scheme(peer: Peer, headers: &HeaderMap, trusted: &[Block]) -> &'static str {
+    let told = headers
+        .get(FORWARDED_PROTO)
+        .filter(|_| trusted.iter().any(|block| block.contains(peer.address)));
+    match told.map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ if peer.is_tls => "https",
+        _ => "http",
+    }
+}

@@ -1,0 +1,263 @@
+//! How often a caller may come: one bucket per caller and class of routes, by tower-governor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use tower_governor::GovernorError;
+use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
+use tower_governor::key_extractor::KeyExtractor;
+
+use crate::config::Quota;
+
+/// Buckets beyond which whole neighbourhoods share one, so that memory stays bounded.
+const CROWDED: usize = 200_000;
+
+/// Under which a caller is counted: a user's id or a client's address, as 128 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallerKey(pub u128);
+
+/// Finds the key where the edge has put it.
+#[derive(Clone, Copy, Debug)]
+pub struct FromExtension;
+
+impl KeyExtractor for FromExtension {
+    type Key = CallerKey;
+
+    fn extract<T>(&self, request: &Request<T>) -> Result<CallerKey, GovernorError> {
+        request
+            .extensions()
+            .get()
+            .copied()
+            .ok_or(GovernorError::UnableToExtractKey)
+    }
+}
+
+/// What the layer of tower-governor needs.
+pub type LayerConfig = GovernorConfig<FromExtension, StateInformationMiddleware>;
+
+/// One class of routes.
+#[derive(Debug)]
+pub struct Class {
+    quota: Quota,
+    scale: f64,
+    burst: u32,
+    /// Between two requests once the burst is used up.
+    period: Duration,
+    config: Arc<LayerConfig>,
+    crowded: AtomicBool,
+}
+
+/// What the caller has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    pub limit: u32,
+    pub remaining: u32,
+    /// Seconds until everything is there again.
+    pub reset_s: u64,
+    /// Seconds to wait, if nothing is left.
+    pub refused_for_s: Option<u64>,
+}
+
+/// The quota leaves nothing to give out.
+#[derive(Debug, thiserror::Error)]
+#[error("gateway.rate_limit: the scale must be a positive number that leaves at least one request an hour")]
+pub struct BadQuota;
+
+impl Class {
+    /// `quota` multiplied by `scale`.
+    ///
+    /// # Errors
+    /// The scale is not a positive number.
+    pub fn new(quota: Quota, scale: f64) -> Result<Self, BadQuota> {
+        let period = 60.0 / (f64::from(quota.per_minute.get()) * scale);
+        if !scale.is_finite() || scale <= 0.0 || period > 3600.0 {
+            return Err(BadQuota);
+        }
+        let period = Duration::from_secs_f64(period).max(Duration::from_nanos(1));
+        // `as` saturates, which is what a huge scale means.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded just before"
+        )]
+        let burst = (f64::from(quota.burst.get()) * scale).clamp(1.0, f64::from(u32::MAX)) as u32;
+        let config = GovernorConfigBuilder::default()
+            .period(period)
+            .burst_size(burst)
+            .key_extractor(FromExtension)
+            .use_headers()
+            .finish()
+            .ok_or(BadQuota)?;
+        Ok(Self {
+            quota,
+            scale,
+            burst,
+            period,
+            config: Arc::new(config),
+            crowded: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether this class was made of the same numbers.
+    pub fn is_made_of(&self, quota: Quota, scale: f64) -> bool {
+        self.quota == quota && self.scale.to_bits() == scale.to_bits()
+    }
+
+    /// For the layer in front of the gateway's own pages; it shares the buckets with [`Class::take`].
+    pub fn layer_config(&self) -> Arc<LayerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Take one request from the caller's bucket.
+    pub fn take(&self, key: CallerKey) -> Allowance {
+        match self.config.limiter().check_key(&key) {
+            Ok(snapshot) => self.allowed(&snapshot),
+            Err(until) => {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                let refused_for_s = Some(ceil_seconds(wait).max(1));
+                Allowance {
+                    limit: self.burst,
+                    remaining: 0,
+                    reset_s: self.reset(0),
+                    refused_for_s,
+                }
+            }
+        }
+    }
+
+    /// What a caller has who has `remaining` left.
+    pub fn allowance(&self, remaining: u32) -> Allowance {
+        Allowance {
+            limit: self.burst,
+            remaining,
+            reset_s: self.reset(remaining),
+            refused_for_s: None,
+        }
+    }
+
+    fn allowed(&self, snapshot: &StateSnapshot) -> Allowance {
+        self.allowance(snapshot.remaining_burst_capacity())
+    }
+
+    fn reset(&self, remaining: u32) -> u64 {
+        ceil_seconds(self.period.saturating_mul(self.burst.saturating_sub(remaining)))
+    }
+
+    /// So many callers are known that addresses are to be counted by neighbourhood.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    /// Forget the callers whose bucket is full again.
+    pub fn sweep(&self) {
+        let limiter = self.config.limiter();
+        limiter.retain_recent();
+        let crowded = limiter.len() > CROWDED;
+        if self.crowded.swap(crowded, Ordering::Relaxed) && !crowded {
+            limiter.shrink_to_fit();
+        }
+    }
+
+    /// Callers whose bucket is not full.
+    pub fn callers(&self) -> usize {
+        self.config.limiter().len()
+    }
+}
+
+fn ceil_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+impl Allowance {
+    /// Say it in the answer's headers.
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        headers.insert(
+            HeaderName::from_static("ratelimit-limit"),
+            HeaderValue::from(self.limit),
+        );
+        headers.insert(
+            HeaderName::from_static("ratelimit-remaining"),
+            HeaderValue::from(self.remaining),
+        );
+        headers.insert(
+            HeaderName::from_static("ratelimit-reset"),
+            HeaderValue::from(self.reset_s),
+        );
+    }
+}
+
+/// Every class by its name.
+pub type Classes = BTreeMap<String, Arc<Class>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(per_minute: u32, burst: u32, scale: f64) -> Class {
+        let quota = Quota {
+            per_minute: per_minute.try_into().expect("not zero"),
+            burst: burst.try_into().expect("not zero"),
+        };
+        Class::new(quota, scale).expect("a good quota")
+    }
+
+    #[test]
+    fn the_burst_passes_and_one_more_is_told_to_wait() {
+        let class = class(60, 5, 1.0);
+        let key = CallerKey(1);
+        for left in (0..5).rev() {
+            let allowance = class.take(key);
+            assert_eq!(
+                (allowance.limit, allowance.remaining, allowance.refused_for_s),
+                (5, left, None)
+            );
+            assert_eq!(allowance.reset_s, u64::from(5 - left));
+        }
+        assert_eq!(class.take(key).refused_for_s, Some(1));
+        assert_eq!(
+            class.take(CallerKey(2)).refused_for_s,
+            None,
+            "another caller has a bucket of its own"
+        );
+    }
+
+    #[test]
+    fn a_scale_multiplies_rate_and_burst() {
+        assert_eq!(class(60, 5, 10.0).take(CallerKey(1)).limit, 50);
+        assert_eq!(class(60, 5, 0.1).take(CallerKey(1)).limit, 1);
+        assert_eq!(
+            class(60_000, 4_000_000_000, 1e12).take(CallerKey(1)).limit,
+            u32::MAX
+        );
+        let quota = class(60, 5, 1.0).quota;
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9] {
+            assert!(Class::new(quota, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn callers_with_a_full_bucket_are_forgotten() {
+        let class = class(60_000_000, 10, 1.0);
+        for key in 0..1000 {
+            class.take(CallerKey(key));
+        }
+        class.sweep();
+        assert!(class.callers() < 1000);
+        assert!(!class.is_crowded());
+    }
+
+    #[test]
+    fn a_crowd_is_noticed() {
+        let class = class(1, 10, 1.0);
+        for key in 0..=CROWDED as u128 {
+            class.take(CallerKey(key));
+        }
+        class.sweep();
+        assert!(class.is_crowded());
+    }
+}

@@ -1,0 +1,12 @@
+//! Starts the gateway: settings, parts, workers.
+
+use api_gateway::access_log::Sink;
+use api_gateway::{Config, DEFAULTS, Gateway, NAME};
+use common::core::Core;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let live = common::config::load::<Config>(NAME, DEFAULTS).await?;
+    let core = Core::start(&live)?;
+    Gateway::start(&core, &live, Sink::output()?)?.run(core).await
+}

@@ -1,0 +1,292 @@
+//! Sending one request to a service: which instance, which connection, and what to do when it fails.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+
+use super::body::{Broken, Lease, Outgoing, Progress, Relay, Upload};
+use super::directory::{Nobody, Service, Ticket, Wish};
+use super::pool::{Connection, Pool};
+use crate::domain::balance::Dice;
+use crate::domain::breaker::Outcome;
+use crate::rules::Route;
+
+/// Why there is no answer of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Nobody(#[from] Nobody),
+    #[error("the instance cannot be reached")]
+    Unreachable,
+    #[error("the instance broke off")]
+    BrokeOff,
+    #[error("the instance did not answer in time")]
+    TooSlow,
+    #[error(transparent)]
+    Body(#[from] Broken),
+}
+
+/// One worker's means of reaching services.
+pub struct Forwarder {
+    pub pool: Pool,
+    pub dice: Dice,
+    pub max_in_flight: usize,
+    /// Longest silence in the middle of an answer.
+    pub stall: Duration,
+}
+
+/// An answer, and whether the client's body was still coming when it was given.
+pub struct Answered {
+    pub response: Response<Relay>,
+    pub early: bool,
+}
+
+type Message = Request<Outgoing>;
+
+/// A try that failed, with the request if it may be sent again.
+struct Failed {
+    failure: Failure,
+    again: Option<Message>,
+    /// The instance has seen nothing of it, so sending it again costs no budget.
+    unseen: bool,
+}
+
+/// How sending over one connection failed.
+enum Unsent {
+    /// The message had not left.
+    NotSent(Box<Message>),
+    Sent,
+    Late,
+}
+
+impl Forwarder {
+    /// Send `request` to an instance of `service`, and once more to another one where that is safe.
+    ///
+    /// # Errors
+    /// No instance gave an answer.
+    pub async fn forward(
+        &self,
+        service: &Service,
+        route: &Route,
+        request: Request<Incoming>,
+    ) -> Result<Answered, Failure> {
+        service.budget.earn();
+        let (mut message, progress) = prepare(request, route.body_limit);
+        let mut failed_on = None;
+        loop {
+            let repeatable = progress.is_none() && is_idempotent(message.method());
+            let wish = Wish {
+                max_in_flight: self.max_in_flight,
+                not: failed_on,
+                repeatable,
+            };
+            let ticket = service.choose(&self.dice, wish)?;
+            let serial = ticket.instance.serial;
+            let failed = match self
+                .attempt(ticket, message, (route.timeout, progress.clone()))
+                .await
+            {
+                Ok(answered) => return Ok(answered),
+                Err(failed) => failed,
+            };
+            match failed.again {
+                Some(again) if failed_on.is_none() && (failed.unseen || service.budget.spend()) => {
+                    message = again;
+                }
+                _ => return Err(failed.failure),
+            }
+            failed_on = Some(serial);
+        }
+    }
+
+    /// One instance: first over a connection that is open already, then over a new one.
+    async fn attempt(
+        &self,
+        mut ticket: Ticket,
+        mut message: Message,
+        (timeout, progress): (Duration, Option<Rc<Progress>>),
+    ) -> Result<Answered, Failed> {
+        message
+            .headers_mut()
+            .insert(header::HOST, ticket.instance.authority.clone());
+        loop {
+            let mut connection = match self.connection(&mut ticket).await {
+                Ok(connection) => connection,
+                Err(failure) => {
+                    return Err(Failed {
+                        failure,
+                        again: Some(message),
+                        unseen: true,
+                    });
+                }
+            };
+            let copy = (progress.is_none() && is_idempotent(message.method())).then(|| copy_head(&message));
+            let sent = send(&mut connection.sender, message, timeout, progress.as_deref()).await;
+            match sent {
+                Ok(response) => {
+                    return Ok(self.answered(
+                        response,
+                        Lease {
+                            connection,
+                            ticket,
+                            pool: self.pool.clone(),
+                            progress,
+                        },
+                    ));
+                }
+                // It closed while it lay unused; that says nothing about the instance.
+                Err(Unsent::NotSent(back)) if connection.reused => message = *back,
+                Err(unsent) => {
+                    return Err(judge(
+                        unsent,
+                        &mut ticket,
+                        (copy, connection.reused),
+                        progress.as_deref(),
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn connection(&self, ticket: &mut Ticket) -> Result<Connection, Failure> {
+        if let Some(kept) = self.pool.take(&ticket.instance) {
+            return Ok(kept);
+        }
+        self.pool.connect(&ticket.instance).await.map_err(|error| {
+            tracing::debug!(address = %ticket.instance.address, %error, "cannot connect");
+            ticket.tell(Outcome::Away);
+            Failure::Unreachable
+        })
+    }
+
+    fn answered(&self, response: Response<Incoming>, mut lease: Lease) -> Answered {
+        let is_fault = response.status().is_server_error();
+        lease.ticket.tell(if is_fault {
+            Outcome::Faulty
+        } else {
+            Outcome::Answered
+        });
+        let early = lease
+            .progress
+            .as_ref()
+            .is_some_and(|progress| !progress.has_ended());
+        if let Some(progress) = &lease.progress
+            && early
+            && (is_fault || response.status().is_client_error())
+        {
+            // It does not want the rest. Going on writing would break the connection under its answer.
+            progress.stop();
+        }
+        Answered {
+            response: response.map(|body| Relay::new(body, lease, self.stall)),
+            early,
+        }
+    }
+}
+
+fn prepare(request: Request<Incoming>, body_limit: u64) -> (Message, Option<Rc<Progress>>) {
+    use http_body::Body as _;
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return (Request::from_parts(parts, Outgoing::Empty), None);
+    }
+    let (upload, progress) = Upload::new(body, body_limit);
+    (
+        Request::from_parts(parts, Outgoing::Upload(upload)),
+        Some(progress),
+    )
+}
+
+/// Whose fault it was, and whether the request may be sent again.
+fn judge(
+    unsent: Unsent,
+    ticket: &mut Ticket,
+    (copy, reused): (Option<Message>, bool),
+    progress: Option<&Progress>,
+) -> Failed {
+    if let Some(broken) = progress.and_then(Progress::failure) {
+        return Failed {
+            failure: broken.into(),
+            again: None,
+            unseen: false,
+        };
+    }
+    match unsent {
+        Unsent::NotSent(message) => {
+            ticket.tell(Outcome::Away);
+            Failed {
+                failure: Failure::BrokeOff,
+                again: Some(*message),
+                unseen: true,
+            }
+        }
+        Unsent::Sent => {
+            // On a used connection it may have been closed for idleness just as the request was on its way.
+            if !reused {
+                ticket.tell(Outcome::Away);
+            }
+            Failed {
+                failure: Failure::BrokeOff,
+                again: copy,
+                unseen: false,
+            }
+        }
+        Unsent::Late => {
+            ticket.tell(Outcome::Away);
+            Failed {
+                failure: Failure::TooSlow,
+                again: None,
+                unseen: false,
+            }
+        }
+    }
+}
+
+async fn send(
+    sender: &mut SendRequest<Outgoing>,
+    message: Message,
+    timeout: Duration,
+    progress: Option<&Progress>,
+) -> Result<Response<Incoming>, Unsent> {
+    let mut answer = std::pin::pin!(sender.try_send_request(message));
+    let mut patience = timeout;
+    loop {
+        match tokio::time::timeout(patience, answer.as_mut()).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(mut error)) => {
+                return Err(error
+                    .take_message()
+                    .map_or(Unsent::Sent, |message| Unsent::NotSent(Box::new(message))));
+            }
+            Err(_) => {
+                // The time for an answer begins when the last byte of the request has been passed on.
+                let silent = progress.map_or(timeout, |progress| progress.last_byte().elapsed());
+                patience = timeout.saturating_sub(silent);
+                if patience.is_zero() {
+                    return Err(Unsent::Late);
+                }
+            }
+        }
+    }
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::PUT, Method::DELETE].contains(method)
+}
+
+fn copy_head(message: &Message) -> Message {
+    let mut copy = Request::new(Outgoing::Empty);
+    *copy.method_mut() = message.method().clone();
+    *copy.uri_mut() = message.uri().clone();
+    *copy.headers_mut() = message.headers().clone();
+    copy
+}
+
+/// Tell the client that its connection ends with this answer.
+pub fn announce_close(headers: &mut http::HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+}

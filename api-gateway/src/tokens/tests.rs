@@ -1,0 +1,135 @@
+use chrono::TimeDelta;
+use common::auth::{KeySet, RevocationFeed, Revocations, RevokedSession, Role};
+use common::clock::Clock;
+use common::config::from_yaml;
+use common::ids::UserId;
+use common_testing::TokenMint;
+
+use super::*;
+use crate::config::{Config, DEFAULTS, Quota};
+
+struct Bench {
+    tokens: Tokens,
+    mint: TokenMint,
+    clock: Clock,
+    checks: Class,
+}
+
+fn bench() -> Bench {
+    let live = from_yaml::<Config>("api-gateway", &[DEFAULTS]).expect("good defaults");
+    let clock = Clock::fixed(chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("an instant"));
+    let mint = TokenMint::new(clock.clone());
+    let verifier = Verifier::new(
+        live.core().auth.clone(),
+        "api-gateway",
+        mint.keys(),
+        Revocations::local(),
+        clock.clone(),
+    );
+    let quota = Quota {
+        per_minute: 1.try_into().expect("not zero"),
+        burst: 3.try_into().expect("not zero"),
+    };
+    Bench {
+        tokens: Tokens::new(verifier, 100),
+        mint,
+        clock,
+        checks: Class::new(quota, 1.0).expect("a quota"),
+    }
+}
+
+impl Bench {
+    async fn holder(&self, token: &str) -> Result<Role, Unknown> {
+        self.tokens
+            .holder(token, &self.checks, CallerKey(1))
+            .await
+            .map(|claims| claims.role)
+    }
+}
+
+#[tokio::test]
+async fn a_known_token_costs_no_check_and_an_unknown_one_does() {
+    let bench = bench();
+    let token = bench.mint.access(UserId::generate(), Role::Doctor);
+    for _ in 0..20 {
+        assert_eq!(bench.holder(&token).await.expect("a good token"), Role::Doctor);
+    }
+    for _ in 0..2 {
+        assert!(matches!(
+            bench.holder("a.b.c").await,
+            Err(Unknown::Refused(Refusal::Invalid))
+        ));
+    }
+    assert!(matches!(bench.holder("a.b.c").await, Err(Unknown::TooMany(_))));
+    let fresh = bench.mint.access(UserId::generate(), Role::Patient);
+    assert!(
+        matches!(bench.holder(&fresh).await, Err(Unknown::TooMany(_))),
+        "not looked at any more"
+    );
+    assert!(bench.holder(&token).await.is_ok(), "whoever is known goes on");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_not_remembered() {
+    let bench = bench();
+    let _ = bench.holder("a.b.c").await;
+    assert_eq!(bench.tokens.known.len(), 0);
+}
+
+#[tokio::test]
+async fn expiry_counts_for_known_tokens() {
+    let bench = bench();
+    let token = bench.mint.access(UserId::generate(), Role::Patient);
+    bench.holder(&token).await.expect("a good token");
+    bench.clock.advance(TimeDelta::seconds(304));
+    bench.holder(&token).await.expect("within the leeway");
+    bench.clock.advance(TimeDelta::seconds(1));
+    assert!(matches!(
+        bench.holder(&token).await,
+        Err(Unknown::Refused(Refusal::Expired))
+    ));
+}
+
+#[tokio::test]
+async fn revocation_counts_for_known_tokens() {
+    let bench = bench();
+    let claims = bench.mint.claims(UserId::generate(), Role::Patient);
+    let token = bench.mint.sign(common::auth::ACCESS_TYPE, &claims);
+    bench.holder(&token).await.expect("a good token");
+    let until = bench.clock.now() + TimeDelta::hours(1);
+    let feed = RevocationFeed {
+        seq: 1,
+        sessions: vec![RevokedSession {
+            sid: claims.sid,
+            until,
+        }],
+        users: vec![],
+    };
+    bench
+        .tokens
+        .verifier
+        .revocations()
+        .apply(&feed, bench.clock.now());
+    assert!(matches!(
+        bench.holder(&token).await,
+        Err(Unknown::Refused(Refusal::Revoked))
+    ));
+}
+
+#[tokio::test]
+async fn a_retired_key_retires_what_it_signed() {
+    let bench = bench();
+    let token = bench.mint.access(UserId::generate(), Role::Patient);
+    bench.holder(&token).await.expect("a good token");
+    let other = TokenMint::new(Clock::System);
+    bench.tokens.verifier.keys().replace(&other.key_set());
+    assert!(matches!(bench.holder(&token).await, Err(Unknown::Refused(_))));
+    let both = KeySet {
+        keys: [other.key_set().keys, bench.mint.key_set().keys].concat(),
+    };
+    bench.tokens.verifier.keys().replace(&both);
+    assert!(
+        bench.holder(&token).await.is_ok(),
+        "and its return brings it back"
+    );
+}

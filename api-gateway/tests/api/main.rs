@@ -1,0 +1,14 @@
+//! The gateway from outside, on real sockets, in front of small services that show what reached them.
+
+#![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
+#![expect(clippy::disallowed_methods, reason = "what a test starts ends with it")]
+
+mod access;
+mod framing;
+mod helpers;
+mod limits;
+mod pages;
+mod proxying;
+mod refresh;
+mod tokens;
+mod upstreams;
