@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
+use crate::bounded::bounded;
 use crate::crypto::Broken;
 use crate::crypto::blocks::{self, BlockCipher};
 use crate::error::Error;
@@ -57,7 +58,7 @@ pub async fn open(db: &Database, stored: Stored, first: u64, last: u64) -> Resul
         }
     }
     let rest = stream::try_unfold(reader, |mut reader| async move {
-        match reader.next().await {
+        match bounded(reader.next()).await {
             Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
             Err(error) => Err(reader.alert(&error)),
         }

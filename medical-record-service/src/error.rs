@@ -51,6 +51,9 @@ pub enum Error {
     /// Too many at once.
     #[error("too many at once")]
     Busy,
+    /// A step took too long.
+    #[error("too slow")]
+    Slow,
     /// What cannot be written into the access log does not happen.
     #[error("the access log cannot be written: {0}")]
     Unlogged(store::Error),
@@ -91,6 +94,10 @@ impl Error {
             }
             Self::FileTooLarge(limit) => too_large(format!("a file may have at most {limit} bytes")),
             Self::Busy => Problem::unavailable("too many at once; try again in a moment"),
+            Self::Slow => {
+                tracing::error!("a step took too long and was given up");
+                Problem::unavailable("it took too long; try again in a moment")
+            }
             Self::Unlogged(error) => {
                 tracing::error!(alert = true, %error, "the access log cannot be written");
                 Problem::unavailable("accesses cannot be logged at the moment, so none are given")

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod bounded;
 pub mod config;
 pub mod crypto;
 pub mod domain;

@@ -12,15 +12,15 @@ pub mod withdrawal;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use axum::routing::{delete, get, post, put};
 use utoipa::OpenApi;
 
-use crate::AppState;
+use crate::{AppState, bounded};
 
 /// Methods, paths, handlers.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/records", post(create::create).layer(own_limits()))
+    let one_step = Router::new()
         .route("/records/{patient_id}", get(records::list))
         .route(
             "/records/{patient_id}/grants",
@@ -34,10 +34,6 @@ pub fn router(state: AppState) -> Router {
         .route("/records/{patient_id}/{record_id}", get(records::find))
         .route("/records/{patient_id}/{record_id}/file", get(files::download))
         .route(
-            "/records/{patient_id}/{record_id}/amendments",
-            post(amendments::amend).layer(own_limits()),
-        )
-        .route(
             "/records/{patient_id}/{record_id}/withdrawal",
             put(withdrawal::withdraw),
         )
@@ -45,12 +41,16 @@ pub fn router(state: AppState) -> Router {
             "/records/{patient_id}/{record_id}/versions",
             get(records::versions),
         )
-        .with_state(state)
-}
-
-/// Uploads count their bytes themselves, while they arrive.
-fn own_limits() -> DefaultBodyLimit {
-    DefaultBodyLimit::disable()
+        .route_layer(middleware::from_fn(bounded::request));
+    // They last as long as their bodies; their steps are bounded one by one.
+    let uploads = Router::new()
+        .route("/records", post(create::create))
+        .route(
+            "/records/{patient_id}/{record_id}/amendments",
+            post(amendments::amend),
+        )
+        .route_layer(DefaultBodyLimit::disable());
+    one_step.merge(uploads).with_state(state)
 }
 
 #[derive(OpenApi)]

@@ -12,3 +12,4 @@ pub mod watch;
 pub use file::Received;
 pub use form::{Defaults, Draft, Fields};
 pub use reception::{Parcel, Reception, receive};
+pub use watch::unread;

@@ -20,10 +20,11 @@ pub struct BlockCipher {
 }
 
 impl BlockCipher {
-    /// The cipher of `file` under its record version's key.
+    /// The cipher of `file` under its record version's key. A version may see more than one file before it is
+    /// written (a refused form with two, say), so each file has a key of its own.
     pub fn new(key: &DataKey, file: Uuid) -> Result<Self, Broken> {
         Ok(Self {
-            key: key.cipher(b"file")?,
+            key: key.cipher(&[b"file ".as_slice(), file.as_bytes()].concat())?,
             file,
         })
     }

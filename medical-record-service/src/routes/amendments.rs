@@ -6,11 +6,13 @@ use common::auth::{Caller, Role};
 use common::extract::Path;
 use common::ids::{RecordId, UserId};
 use common::problem::{Checks, ProblemDocument};
+use http::HeaderMap;
 
 use super::create::replay;
 use super::view::RecordView;
 use crate::access::{Attempt, admit, precheck};
 use crate::audit::Action;
+use crate::bounded::bounded;
 use crate::domain::access::Denial;
 use crate::domain::record::{Immovable, RecordType, stored_instant};
 use crate::domain::text;
@@ -18,7 +20,7 @@ use crate::error::{Error, Target};
 use crate::idempotency::Turn;
 use crate::store::records::{StoredRecord, StoredRequest, Written};
 use crate::upload::form::Amendment;
-use crate::upload::{Defaults, Draft, Fields, Parcel, Reception, receive};
+use crate::upload::{Defaults, Draft, Fields, Parcel, Reception, receive, unread};
 use crate::vault::Fresh;
 use crate::writing::{self, Manuscript};
 use crate::{AppState, store};
@@ -56,16 +58,10 @@ pub async fn amend(
     Path((patient, head)): Path<(UserId, RecordId)>,
     request: Request,
 ) -> Result<Response, Error> {
-    let record = store::records::find(app.db().await?, patient, head).await?;
-    let outline = record.as_ref().map(StoredRecord::outline);
-    precheck(
-        &app,
-        Attempt::on_record(&caller, patient, Action::Amend, (head, outline.as_ref())),
-    )
-    .await?;
-    let record = record.ok_or(Error::NotFound)?;
-    let route = format!("POST /records/{patient}/{head}/amendments");
-    let turn = Turn::take(&app, &caller, &route, request.headers()).await?;
+    let (record, turn) = match bounded(begin(&app, &caller, (patient, head), request.headers())).await {
+        Ok(begun) => begun,
+        Err(error) => return Err(unread(request, error).await),
+    };
     let amending = Amending {
         app: &app,
         caller: &caller,
@@ -76,6 +72,27 @@ pub async fn amend(
     let answer = amending.carry_out(&turn, request).await;
     turn.end(&app).await;
     answer
+}
+
+/// Only the author goes on, and learns only then what state the record is in.
+async fn begin(
+    app: &AppState,
+    caller: &Caller,
+    (patient, head): (UserId, RecordId),
+    headers: &HeaderMap,
+) -> Result<(StoredRecord, Turn), Error> {
+    let record = store::records::find(app.db().await?, patient, head).await?;
+    let outline = record.as_ref().map(StoredRecord::outline);
+    precheck(
+        app,
+        Attempt::on_record(caller, patient, Action::Amend, (head, outline.as_ref())),
+    )
+    .await?;
+    let route = format!("POST /records/{patient}/{head}/amendments");
+    Ok((
+        record.ok_or(Error::NotFound)?,
+        Turn::take(app, caller, &route, headers).await?,
+    ))
 }
 
 impl Amending<'_> {
@@ -95,8 +112,8 @@ impl Amending<'_> {
         .await?;
         let request = turn.request(parcel.fingerprint.clone());
         match (&turn.earlier, request) {
-            (Some(earlier), Some(request)) => replay(app, caller, earlier, &request).await,
-            (_, request) => self.write(fresh, parcel, request).await,
+            (Some(earlier), Some(request)) => bounded(replay(app, caller, earlier, &request)).await,
+            (_, request) => bounded(self.write(fresh, parcel, request)).await,
         }
     }
 

@@ -5,17 +5,19 @@ use axum::response::Response;
 use common::auth::{Caller, Role};
 use common::ids::UserId;
 use common::problem::{Checks, ProblemDocument};
+use http::HeaderMap;
 
 use super::view::RecordView;
 use crate::access::{Attempt, admit};
 use crate::audit::Action;
+use crate::bounded::bounded;
 use crate::domain::access::Denial;
 use crate::domain::record::stored_instant;
 use crate::error::{Error, Target};
 use crate::idempotency::Turn;
 use crate::store::records::{StoredRecord, StoredRequest, Written};
 use crate::upload::form::NewRecord;
-use crate::upload::{Defaults, Parcel, Reception, receive};
+use crate::upload::{Defaults, Parcel, Reception, receive, unread};
 use crate::vault::Fresh;
 use crate::writing::{self, Manuscript};
 use crate::{AppState, store};
@@ -42,13 +44,20 @@ pub async fn create(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Error> {
-    if caller.role == Role::Admin {
-        return Err(Error::Denied(Denial::Role, Target::Patient));
-    }
-    let turn = Turn::take(&app, &caller, "POST /records", request.headers()).await?;
+    let turn = match bounded(begin(&app, &caller, request.headers())).await {
+        Ok(turn) => turn,
+        Err(error) => return Err(unread(request, error).await),
+    };
     let answer = carry_out(&app, &caller, &turn, request).await;
     turn.end(&app).await;
     answer
+}
+
+async fn begin(app: &AppState, caller: &Caller, headers: &HeaderMap) -> Result<Turn, Error> {
+    if caller.role == Role::Admin {
+        return Err(Error::Denied(Denial::Role, Target::Patient));
+    }
+    Turn::take(app, caller, "POST /records", headers).await
 }
 
 async fn carry_out(
@@ -71,8 +80,8 @@ async fn carry_out(
     .await?;
     let request = turn.request(parcel.fingerprint.clone());
     match (&turn.earlier, request) {
-        (Some(earlier), Some(request)) => replay(app, caller, earlier, &request).await,
-        (_, request) => write(app, caller, fresh, parcel, request).await,
+        (Some(earlier), Some(request)) => bounded(replay(app, caller, earlier, &request)).await,
+        (_, request) => bounded(write(app, caller, fresh, parcel, request)).await,
     }
 }
 

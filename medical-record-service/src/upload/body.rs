@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, Sleep};
 
 /// Bytes that may arrive without becoming content: headers of a part, a preamble, an endless boundary.
@@ -92,24 +92,31 @@ impl Shared {
         self.with(|state| state.cut)
     }
 
-    /// Read on without keeping anything. A client that is still sending when the answer comes may never read it.
+    /// Read on without keeping anything.
     pub async fn drain(&self) {
-        let mut left = DRAIN_BYTES;
-        let rest = std::future::poll_fn(|context| {
-            loop {
-                match self.with(|state| state.body.poll_next_unpin(context)) {
-                    Poll::Ready(Some(Ok(bytes))) if bytes.len() <= left => left -= bytes.len(),
-                    Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        });
-        let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+        discard(&mut stream::poll_fn(|context| {
+            self.with(|state| state.body.poll_next_unpin(context))
+        }))
+        .await;
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Read and drop what comes, within bounds.
+pub async fn discard<E>(body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
+    let rest = async {
+        let mut left = DRAIN_BYTES;
+        while let Some(Ok(bytes)) = body.next().await {
+            match left.checked_sub(bytes.len()) {
+                Some(fewer) => left = fewer,
+                None => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
 }
 
 impl State {

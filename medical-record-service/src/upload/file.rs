@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::scanner::Scan;
 use super::sweeper::Sweeper;
 use crate::AppState;
+use crate::bounded::bounded;
 use crate::crypto::blocks::{self, BlockCipher};
 use crate::domain::file_name;
 use crate::domain::media::{Media, Refused, TextReader};
@@ -120,7 +121,7 @@ impl Writer {
             Some(address) => Some(Scan::begin(address, settings.records.scanner_patience()).await?),
             None => None,
         };
-        store::uploads::open(&db, file, now).await?;
+        bounded(async { Ok(store::uploads::open(&db, file, now).await?) }).await?;
         let pending = Pending {
             file,
             sweeper: app.sweeper.clone(),
@@ -141,7 +142,8 @@ impl Writer {
             scan.feed(&plain).await?;
         }
         let sealed = self.cipher.seal(self.index, last, plain)?;
-        store::files::put_block(&self.db, self.pending.file, self.index, sealed).await?;
+        let stored = store::files::put_block(&self.db, self.pending.file, self.index, sealed);
+        bounded(async { Ok(stored.await?) }).await?;
         self.index += 1;
         Ok(())
     }
@@ -150,14 +152,16 @@ impl Writer {
         if let Some(scan) = self.scan {
             scan.verdict().await?;
         }
-        store::files::finish(&self.db, self.pending.file, blocks::stored_size(size), now).await?;
+        let finished = store::files::finish(&self.db, self.pending.file, blocks::stored_size(size), now);
+        bounded(async { Ok(finished.await?) }).await?;
         Ok(self.pending)
     }
 
     async fn show_life(&mut self, now: DateTime<Utc>) -> Result<(), Error> {
         if now - self.touched >= HEARTBEAT {
             self.touched = now;
-            store::uploads::touch(&self.db, self.pending.file, now).await?;
+            let touched = store::uploads::touch(&self.db, self.pending.file, now);
+            bounded(async { Ok(touched.await?) }).await?;
         }
         Ok(())
     }

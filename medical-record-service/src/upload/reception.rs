@@ -6,17 +6,19 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use common::auth::Caller;
 use common::extract::{Json, unsupported_media_type};
 use common::problem::Problem;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::Received;
 use super::body::Limits;
 use super::file::{Declared, Intake, Writer};
 use super::form::{Amendment, Fields, NewRecord};
-use super::slots::Full;
-use super::watch::{Watch, refuse_announced_excess};
+use super::slots::{Full, Slot};
+use super::watch::{Watch, announced, unread, waits};
 use crate::AppState;
 use crate::access::{Attempt, precheck};
 use crate::audit::Action;
+use crate::bounded::bounded;
+use crate::config::RecordSettings;
 use crate::error::Error;
 use crate::vault::Fresh;
 
@@ -45,11 +47,12 @@ pub struct Parcel {
 
 /// Receive `request`.
 pub async fn receive(reception: Reception<'_>, request: Request) -> Result<Parcel, Error> {
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return Err(unsupported_media_type("send the body as it is, without Content-Encoding").into());
+    let headers = request.headers();
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        let refused = unsupported_media_type("send the body as it is, without Content-Encoding");
+        return Err(unread(request, refused.into()).await);
     }
-    let declared = request
-        .headers()
+    let declared = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let essence = declared
@@ -58,7 +61,11 @@ pub async fn receive(reception: Reception<'_>, request: Request) -> Result<Parce
     match essence.as_deref() {
         Some("application/json") => reception.json(request).await,
         Some("multipart/form-data") => reception.multipart(request).await,
-        _ => Err(unsupported_media_type("send the record as multipart/form-data or application/json").into()),
+        _ => {
+            let refused =
+                unsupported_media_type("send the record as multipart/form-data or application/json");
+            Err(unread(request, refused.into()).await)
+        }
     }
 }
 
@@ -79,32 +86,39 @@ impl Reception<'_> {
     }
 
     async fn multipart(self, request: Request) -> Result<Parcel, Error> {
-        let settings = self.app.settings.current();
-        let (most, most_per_user) = (
-            settings.records.max_uploads,
-            settings.records.max_uploads_per_user,
-        );
-        let _slot = self
-            .app
-            .slots
-            .take(self.caller.id, most, most_per_user)
-            .map_err(|full| match full {
-                Full::House => Error::Busy,
-                Full::User => too_many_uploads().into(),
-            })?;
-        let limit = settings.records.max_file_bytes;
+        let settings = &self.app.settings.current().records;
+        let limit = settings.max_file_bytes;
         let limits = Limits {
             bytes: limit + FORM_BYTES,
-            idle: settings.records.upload_idle(),
-            total: settings.records.upload_time(),
+            idle: settings.upload_idle(),
+            total: settings.upload_time(),
         };
-        refuse_announced_excess(request.headers(), limits.bytes, limit)?;
+        let _slot = match self.slot(settings, request.headers(), limits.bytes) {
+            Ok(slot) => slot,
+            Err(error) => return Err(unread(request, error).await),
+        };
         let (request, watch) = Watch::over(request, limits, limit);
         let received = self.parts(request, &watch).await;
         if received.is_err() {
             watch.drain().await;
         }
         received
+    }
+
+    fn slot(&self, settings: &RecordSettings, headers: &HeaderMap, most: u64) -> Result<Slot, Error> {
+        // Said beforehand to be too large, by a client that waits to be told.
+        if waits(headers) && announced(headers).is_some_and(|length| length > most) {
+            return Err(Error::FileTooLarge(settings.max_file_bytes));
+        }
+        let taken = self.app.slots.take(
+            self.caller.id,
+            settings.max_uploads,
+            settings.max_uploads_per_user,
+        );
+        taken.map_err(|full| match full {
+            Full::House => Error::Busy,
+            Full::User => too_many_uploads().into(),
+        })
     }
 
     async fn parts(&self, request: Request, watch: &Watch) -> Result<Parcel, Error> {
@@ -164,7 +178,7 @@ impl Reception<'_> {
         match (fields.patient(), fields.kind()) {
             (Some(patient), Some(kind)) if !self.amending && self.fresh.is_some() => {
                 let attempt = Attempt::on_patient(self.caller, patient, Action::of_writing(kind));
-                precheck(self.app, attempt).await
+                bounded(precheck(self.app, attempt)).await
             }
             _ => Ok(()),
         }

@@ -8,7 +8,7 @@ use common::extract::too_large;
 use common::problem::Problem;
 use http::{HeaderMap, StatusCode, header};
 
-use super::body::{Cut, Limits, Shared, guard};
+use super::body::{Cut, Limits, Shared, discard, guard};
 use crate::error::Error;
 
 /// Watches one form being received.
@@ -67,16 +67,25 @@ impl Watch {
     }
 }
 
-/// A body that says it is too large is refused unread, if the client waits to be told.
-pub fn refuse_announced_excess(headers: &HeaderMap, most: u64, limit: u64) -> Result<(), Error> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let waits = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get(header::EXPECT).is_some_and(waits) && announced.is_some_and(|length| length > most) {
-        return Err(Error::FileTooLarge(limit));
+/// The answer to a request whose body is not wanted. What is already on its way is let in and dropped, since a
+/// client that is still sending may never read its answer; one that waits to be told is told.
+pub async fn unread(request: Request, error: Error) -> Error {
+    if !waits(request.headers()) {
+        discard(&mut request.into_body().into_data_stream()).await;
     }
-    Ok(())
+    error
+}
+
+/// The client sends nothing before it is told to.
+pub fn waits(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// How long the body says it is.
+pub fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_slow() -> Problem {

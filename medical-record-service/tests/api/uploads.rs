@@ -280,6 +280,12 @@ async fn a_refused_caller_is_told_before_the_file_is_taken_or_after() {
             .text("record_type", "OTHER");
         assert_eq!(app.upload(caller, last).await.status.as_u16(), 403);
     }
+    let log = app.log(&patient).await;
+    assert_eq!(
+        log.iter().filter(|entry| entry["outcome"] == "REFUSED").count(),
+        6,
+        "all but the admin's"
+    );
     nothing_left(&app).await;
 }
 
