@@ -52,10 +52,10 @@ impl Overview {
     }
 }
 
-/// This process's resident memory in megabytes, as text; nothing where the system does not tell.
-pub fn resident_memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes: Option<u64> = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-    kilobytes.map_or_else(String::new, |kilobytes| format!("{}mb", kilobytes / 1024))
+/// This process's resident memory in megabytes, where the system tells.
+pub fn resident_megabytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kilobytes / 1024)
 }

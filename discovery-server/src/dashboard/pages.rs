@@ -12,7 +12,7 @@ use crate::domain::lease::Lease;
 use crate::domain::names::AppName;
 use crate::domain::registry::{Instances, Registry};
 use crate::domain::status::Status;
-use crate::health::{Overview, resident_memory};
+use crate::health::{Overview, resident_megabytes};
 
 /// The page at `/`.
 pub(crate) fn overview(state: &AppState) -> askama::Result<String> {
@@ -144,7 +144,7 @@ fn tiles(numbers: &Overview) -> Vec<Tile> {
         },
         Tile {
             name: "memory",
-            value: resident_memory(),
+            value: resident_megabytes().map_or_else(|| "?".to_owned(), |mb| format!("{mb} MB")),
         },
     ]
 }

@@ -10,7 +10,7 @@ use super::answer;
 use super::caller::Reader;
 use crate::AppState;
 use crate::domain::registry::Registry;
-use crate::health::Overview;
+use crate::health::{Overview, resident_megabytes};
 use crate::listing::Form;
 use crate::wire::Format;
 use crate::wire::xml::Writer;
@@ -32,7 +32,10 @@ pub(super) async fn status(State(state): State<AppState>, _: Reader, form: Form)
                         .to_string(),
                 ),
                 ("server-uptime", state.uptime()),
-                ("current-memory-usage", crate::health::resident_memory()),
+                (
+                    "current-memory-usage",
+                    resident_megabytes().map_or_else(String::new, |mb| format!("{mb}mb")),
+                ),
             ]),
         ),
         (

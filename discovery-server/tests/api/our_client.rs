@@ -10,6 +10,9 @@ use reqwest::Method;
 
 use crate::helpers::{As, Server, eventually};
 
+/// Milliseconds in truth; this much on a machine that is busy with other things, and still less than a poll takes.
+const PUSHED: Duration = Duration::from_secs(3);
+
 fn settings(server: &Server, who: As) -> DiscoverySettings {
     DiscoverySettings {
         url: Some(server.url(who).into()),
@@ -44,21 +47,21 @@ async fn sees(reader: &Discovery, count: usize) -> Duration {
 }
 
 #[tokio::test]
-async fn an_instance_is_seen_when_it_comes_and_when_it_leaves_within_a_second() {
+async fn an_instance_is_seen_when_it_comes_and_when_it_leaves_without_polling() {
     let server = Server::start().await;
     let (readers, instances) = (Background::new(), Background::new());
     let reader = Discovery::start(&settings(&server, As::Notification), &readers, Clock::System).unwrap();
     eventually("the reader is connected", || async { reader.is_connected() }).await;
     let instance = Discovery::start(&settings(&server, As::User), &instances, Clock::System).unwrap();
     instance.register(registration("user-service", 8081));
-    assert!(sees(&reader, 1).await < Duration::from_secs(1));
+    assert!(sees(&reader, 1).await < PUSHED);
     let found = &reader.resolve("USER-SERVICE")[0];
     assert_eq!(
         (found.base_url().as_str(), found.metadata["zone"].as_str()),
         ("http://127.0.0.1:8081", "a")
     );
     instance.deregister().await;
-    assert!(sees(&reader, 0).await < Duration::from_secs(1));
+    assert!(sees(&reader, 0).await < PUSHED);
     readers.stop();
     instances.stop();
     server.stop().await;
@@ -79,7 +82,7 @@ async fn a_killed_instance_is_gone_after_its_lease() {
     instances.stop();
     let took = sees(&reader, 0).await;
     assert!(
-        (Duration::from_millis(1500)..Duration::from_millis(5500)).contains(&took),
+        (Duration::from_millis(1500)..Duration::from_secs(10)).contains(&took),
         "{took:?}"
     );
     readers.stop();

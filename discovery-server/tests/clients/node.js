@@ -20,7 +20,7 @@ function client (name, app, delta) {
       vipAddress: app,
       statusPageUrl: 'http://127.0.0.1:9001/actuator/info',
       dataCenterInfo: { '@class': 'com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo', name: 'MyOwn' },
-      leaseInfo: { renewalIntervalInSecs: 1, durationInSecs: 3 }
+      leaseInfo: { renewalIntervalInSecs: 1, durationInSecs: 5 }
     },
     eureka: {
       host: hostname,
@@ -41,7 +41,7 @@ const start = (eureka) => new Promise((resolve, reject) => eureka.start((error) 
 const stop = (eureka) => new Promise((resolve, reject) => eureka.stop((error) => error ? reject(error) : resolve()))
 
 async function until (what, condition) {
-  const deadline = Date.now() + 10000
+  const deadline = Date.now() + 30000
   while (!condition()) {
     assert(Date.now() < deadline, `not in time: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -57,7 +57,7 @@ async function life (name, delta) {
   await until(`${name} ${kind}: seen by id`, () => reader.getInstancesByAppId('JS-WRITER').length === 1)
   assert.strictEqual(reader.getInstancesByVipAddress('js-writer')[0].ipAddr, '127.0.0.1')
   // Longer than the lease: only the heartbeats keep it alive.
-  await new Promise((resolve) => setTimeout(resolve, 4500))
+  await new Promise((resolve) => setTimeout(resolve, 6500))
   assert.strictEqual(reader.getInstancesByAppId('JS-WRITER').length, 1)
   await stop(writer)
   await until(`${name} ${kind}: gone`, () => reader.getInstancesByAppId('JS-WRITER').length === 0)
