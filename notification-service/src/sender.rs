@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::domain::channel::Channel;
 use crate::domain::outcome::{Next, Outcome, Try, next};
 use crate::domain::status::SkipReason;
-use crate::store::ledger::{self, Claimed};
+use crate::store::claims::{self, Claimed};
 use crate::store::opt_outs;
 use crate::transport::{Email, Sms, Ticket};
 
@@ -93,8 +93,8 @@ impl Sender {
             return Ok(0);
         }
         let mut db = self.pool.acquire().await?;
-        ledger::recover(&mut db, now).await?;
-        let claimed = ledger::claim(&mut db, channel, admitted, now).await?;
+        claims::recover(&mut db, now).await?;
+        let claimed = claims::claim(&mut db, channel, admitted, now).await?;
         drop(db);
         let count = claimed.len();
         let outcomes = join_all(in_order(claimed).into_iter().map(|row| self.one_by_one(row))).await;
@@ -123,12 +123,12 @@ impl Sender {
         match decision {
             Decision::Skip(reason) => {
                 count(one.channel, "skipped");
-                ledger::end(&mut db, one, &Next::Skip(reason), now).await
+                claims::end(&mut db, one, &Next::Skip(reason), now).await
             }
-            Decision::Fail(code) => ledger::end(&mut db, one, &Next::Failed(code), now).await,
-            Decision::Postpone(until) => ledger::postpone(&mut db, one, until).await,
+            Decision::Fail(code) => claims::end(&mut db, one, &Next::Failed(code), now).await,
+            Decision::Postpone(until) => claims::postpone(&mut db, one, until).await,
             Decision::Send(ready) => {
-                let begun = ledger::begin(&mut db, one, self.provider(one.channel), now).await?;
+                let begun = claims::begin(&mut db, one, self.provider(one.channel), now).await?;
                 drop(db);
                 if begun {
                     self.hand_over(one, ready).await
@@ -174,7 +174,7 @@ impl Sender {
         };
         let next = next(outcome, attempt);
         report(one, &next);
-        ledger::end(&mut db, one, &next, now).await
+        claims::end(&mut db, one, &next, now).await
     }
 }
 

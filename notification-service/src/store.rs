@@ -1,5 +1,6 @@
 //! SQL and nothing else: functions on a connection.
 
+pub mod claims;
 pub mod inbox;
 pub mod ledger;
 pub mod listing;

@@ -15,8 +15,8 @@ use crate::domain::status::{SkipReason, State};
 use crate::domain::template::{Category, Template};
 use crate::domain::visit::Visit;
 use crate::domain::wording::{Mail, Wording};
-use crate::store::ledger::{self, Claimed};
-use crate::store::{opt_outs, visits};
+use crate::store::claims::Claimed;
+use crate::store::{ledger, opt_outs, visits};
 
 /// Until another service that is away is asked again.
 const AWAY: TimeDelta = TimeDelta::seconds(5);

@@ -5,7 +5,7 @@ use common::events::{Payload, RecordChange};
 use common::ids::RecordId;
 use futures_util::future::join_all;
 use notification_service::domain::channel::Channel;
-use notification_service::store::ledger;
+use notification_service::store::claims;
 
 use crate::helpers::App;
 
@@ -27,12 +27,12 @@ async fn a_message_over_which_a_process_died_is_sent_once_more_at_most() {
     let user = told_of_a_record(&app).await;
     for death in 1..=2 {
         let mut db = app.pool.acquire().await.unwrap();
-        let claimed = ledger::claim(&mut db, Channel::Email, 10, app.now())
+        let claimed = claims::claim(&mut db, Channel::Email, 10, app.now())
             .await
             .unwrap();
         assert_eq!(claimed.len(), 1, "death {death}");
         assert!(
-            ledger::begin(&mut db, &claimed[0], "file", app.now())
+            claims::begin(&mut db, &claimed[0], "file", app.now())
                 .await
                 .unwrap()
         );
@@ -53,10 +53,10 @@ async fn after_one_death_it_is_sent() {
     let app = App::start().await;
     let user = told_of_a_record(&app).await;
     let mut db = app.pool.acquire().await.unwrap();
-    let claimed = ledger::claim(&mut db, Channel::Email, 10, app.now())
+    let claimed = claims::claim(&mut db, Channel::Email, 10, app.now())
         .await
         .unwrap();
-    ledger::begin(&mut db, &claimed[0], "file", app.now())
+    claims::begin(&mut db, &claimed[0], "file", app.now())
         .await
         .unwrap();
     app.advance(TimeDelta::minutes(5) + TimeDelta::seconds(1));
@@ -67,7 +67,7 @@ async fn after_one_death_it_is_sent() {
     assert_eq!(app.ledger("").await[0]["attempts"], 2);
     // The one that was thought dead wakes up: its claim is gone.
     assert!(
-        !ledger::begin(&mut db, &claimed[0], "file", app.now())
+        !claims::begin(&mut db, &claimed[0], "file", app.now())
             .await
             .unwrap()
     );
@@ -79,7 +79,7 @@ async fn a_claim_that_led_nowhere_is_taken_over() {
     let user = told_of_a_record(&app).await;
     let mut db = app.pool.acquire().await.unwrap();
     assert_eq!(
-        ledger::claim(&mut db, Channel::Email, 10, app.now())
+        claims::claim(&mut db, Channel::Email, 10, app.now())
             .await
             .unwrap()
             .len(),

@@ -49,7 +49,7 @@ impl Mood {
             )
                 .into_response(),
             Self::TakeAndHang => {
-                tokio::time::sleep(Duration::from_secs(600)).await;
+                tokio::time::sleep(Duration::from_mins(10)).await;
                 return None;
             }
             Self::TakeAndFail => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -1,5 +1,7 @@
 //! The service from outside: its endpoints, its events, and what reaches people.
 
+#![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
+
 mod bus;
 mod crashes;
 mod events;
