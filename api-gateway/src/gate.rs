@@ -163,3 +163,18 @@ fn dress(gate: &Gate, visit: &Visit, answer: &mut HeaderMap) {
         announce_close(answer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn every_connection_has_room_for_one_answer_in_the_making() {
+        let answer = size_of_future(answer);
+        assert!(answer < 8192, "{answer}");
+    }
+}

@@ -150,3 +150,18 @@ pub fn peer(address: IpAddr, is_tls: bool) -> Peer {
         is_tls,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, E, F>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn ten_thousand_connections_fit_into_little_memory() {
+        let connection = size_of_future(serve::<tokio::net::TcpStream>);
+        assert!(connection < 4096, "{connection}");
+    }
+}

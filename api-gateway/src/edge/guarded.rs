@@ -34,6 +34,8 @@ pub struct Guarded<S> {
     framing: Framing,
     patience: Patience,
     violation: Option<Violation>,
+    /// The peer was waited for in vain.
+    given_up: bool,
     reading: Reading,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -71,6 +73,7 @@ impl<S> Guarded<S> {
             framing: Framing::new(limits),
             patience,
             violation: None,
+            given_up: false,
             reading,
             read_timer: None,
             write_timer: None,
@@ -84,9 +87,9 @@ impl<S> Guarded<S> {
         self.violation
     }
 
-    /// The peer is still sending something.
+    /// The peer is still sending something, and not too slowly.
     pub fn is_mid_message(&self) -> bool {
-        self.framing.phase() != Phase::Idle
+        !self.given_up && self.framing.phase() != Phase::Idle
     }
 
     /// The stream itself, to end it.
@@ -120,6 +123,7 @@ impl<S> Guarded<S> {
                 deadline = now + self.patience.idle;
                 self.reading.deadline = deadline;
             } else if now >= deadline {
+                self.given_up = true;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             timer.as_mut().reset(deadline);

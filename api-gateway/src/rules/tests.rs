@@ -131,3 +131,24 @@ fn a_refresh_keeps_the_buckets_of_unchanged_classes() {
     assert!(Arc::ptr_eq(&before.classes["user"], &after.classes["user"]));
     assert!(!Arc::ptr_eq(&before.classes["login"], &after.classes["login"]));
 }
+
+#[test]
+fn every_operation_that_is_described_has_a_way_in() {
+    let rules = Rules::compile(&settings("").expect("good"), &Directory::default(), None).expect("good");
+    let document: serde_json::Value = serde_json::from_str(include_str!("../../openapi.json")).expect("JSON");
+    for (template, item) in document["paths"].as_object().expect("paths") {
+        for method in item
+            .as_object()
+            .expect("operations")
+            .keys()
+            .filter(|key| known(&key.to_uppercase()).is_some())
+        {
+            let path = template.replace('{', "").replace('}', "");
+            let found = rules
+                .table
+                .find(&path, &known(&method.to_uppercase()).expect("known"));
+            let is_own = crate::routes::Pages::template(&path).is_some();
+            assert!(is_own || matches!(found, Lookup::Found(_)), "{method} {template}");
+        }
+    }
+}
