@@ -65,9 +65,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
 }
 
 impl<T: Clone> Given<T> {
-    fn over(self, old: &Option<T>) -> Option<T> {
+    fn over(self, old: Option<&T>) -> Option<T> {
         match self {
-            Self::Absent => old.clone(),
+            Self::Absent => old.cloned(),
             Self::Null => None,
             Self::Value(value) => Some(value),
         }
@@ -82,7 +82,7 @@ impl Patch {
             .map(|raw| checks.take("/name", text::line(&raw, MAX_NAME)));
         let phone = match self.phone {
             Given::Value(raw) => checks.take("/phone", phone::parse(&raw)),
-            other => other.over(&account.phone),
+            other => other.over(account.phone.as_ref()),
         };
         if let Some(zone) = &self.time_zone {
             checks.take("/time_zone", zone::parse(zone));
@@ -106,8 +106,8 @@ impl PreferencesPatch {
     fn apply(self, old: &Preferences) -> Preferences {
         Preferences {
             categories: self.categories.unwrap_or_else(|| old.categories.clone()),
-            quiet_hours: self.quiet_hours.over(&old.quiet_hours),
-            language: self.language.over(&old.language),
+            quiet_hours: self.quiet_hours.over(old.quiet_hours.as_ref()),
+            language: self.language.over(old.language.as_ref()),
         }
     }
 }

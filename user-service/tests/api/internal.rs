@@ -130,73 +130,51 @@ async fn services_look_up_accounts() {
         .expect(403);
 }
 
+/// The feed as `instance` tells it.
+async fn feed(instance: &TestApp, service: &str, query: &str) -> Value {
+    instance
+        .client
+        .get(&format!("/internal/revocations{query}"), service)
+        .await
+        .expect(200)
+        .json()
+}
+
 #[tokio::test]
-async fn the_feed_tells_of_an_end_at_once_and_remembers_it_for_newcomers() {
+async fn whoever_waits_hears_of_an_end_at_once_from_every_instance() {
     let app = TestApp::start().await;
     let elsewhere = app.another_instance().await;
     let service = app.service_token("api-gateway").await;
-    let ann = app.patient("ann").await;
-    let bob = app.patient("bob").await;
-    let seq = app
-        .client
-        .get("/internal/revocations", &service)
-        .await
-        .expect(200)
-        .json()["seq"]
-        .as_u64()
-        .unwrap();
-    let path = format!("/internal/revocations?after={seq}&wait=20");
-    for instance in [&app, &elsewhere] {
+    for (instance, name) in [(&app, "ann"), (&elsewhere, "bob")] {
+        let user = app.patient(name).await;
+        let before = feed(instance, &service, "").await["seq"].as_u64().unwrap();
+        let query = format!("?after={before}&wait=20");
         let begun = Instant::now();
-        let user = if begun.elapsed() < Duration::ZERO || std::ptr::eq(instance, &app) {
-            &ann
-        } else {
-            &bob
-        };
-        let (news, ()) = tokio::join!(instance.client.get(&path, &service), async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            app.client
-                .post("/logout", &user.access, &json!({}))
-                .await
-                .expect(204);
-        });
-        let news = news.expect(200).json();
+        let waiting = feed(instance, &service, &query);
+        let nothing = json!({});
+        let (news, _) = tokio::join!(waiting, app.client.post("/logout", &user.access, &nothing));
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        assert_eq!(
-            news["seq"].as_u64().unwrap(),
-            news["sessions"].as_array().unwrap().len() as u64 + seq
-        );
+        assert_eq!(news["seq"], before + 1);
+        assert_eq!(news["sessions"][0]["sid"], claims(&user.access)["sid"]);
     }
-    let whole = app
-        .client
-        .get("/internal/revocations", &service)
-        .await
-        .expect(200)
-        .json();
-    let ended: Vec<&str> = whole["sessions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|s| s["sid"].as_str().unwrap())
-        .collect();
-    for user in [&ann, &bob] {
-        assert!(ended.contains(&claims(&user.access)["sid"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn newcomers_hear_everything_and_the_others_what_is_new() {
+    let app = TestApp::start().await;
+    let service = app.service_token("api-gateway").await;
+    for name in ["ann", "bob"] {
+        let user = app.patient(name).await;
+        app.client
+            .post("/logout", &user.access, &json!({}))
+            .await
+            .expect(204);
     }
-    let nothing = app
-        .client
-        .get(
-            &format!("/internal/revocations?after={}&wait=0", whole["seq"]),
-            &service,
-        )
-        .await
-        .json();
+    let whole = feed(&app, &service, "").await;
+    assert_eq!(whole["sessions"].as_array().unwrap().len(), 2);
+    let nothing = feed(&app, &service, &format!("?after={}&wait=0", whole["seq"])).await;
     assert_eq!(nothing["sessions"], json!([]));
-    let ahead = app
-        .client
-        .get("/internal/revocations?after=999999&wait=20", &service)
-        .await
-        .expect(200)
-        .json();
+    let ahead = feed(&app, &service, "?after=999999&wait=20").await;
     assert_eq!(
         ahead["sessions"], whole["sessions"],
         "a reader from another history gets everything"

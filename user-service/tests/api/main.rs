@@ -1,6 +1,8 @@
 //! Black-box tests of the whole router on a real server, one file per resource.
 
 #![expect(unreachable_pub, reason = "one crate: its modules share what they have")]
+#![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
+#![expect(clippy::cast_precision_loss, reason = "small counts")]
 
 mod audit;
 mod doctors;
@@ -14,4 +16,5 @@ mod registration;
 mod second_factor;
 mod sessions;
 mod start;
+mod throughput;
 mod users;

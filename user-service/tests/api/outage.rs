@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use common::background::Background;
 use common::broker::{AmqpSettings, Broker};
 use common::mysql::{self, MySqlSettings};
 use common::outbox::Outbox;
@@ -14,26 +15,29 @@ use user_service::{AppState, MIGRATOR, start};
 use crate::helpers::{ADMIN_EMAIL, ADMIN_PASSWORD, settings};
 
 /// Passes bytes to the database while `open`, and cuts every connection when not.
-async fn proxy(target: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+async fn proxy(target: SocketAddr, tasks: &Background) -> (SocketAddr, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (open, state) = watch::channel(true);
-    drop(tokio::task::spawn(async move {
-        while let Ok((mut inner, _)) = listener.accept().await {
-            let mut state = state.clone();
-            drop(tokio::task::spawn(async move {
-                if *state.borrow() {
-                    let mut outer = TcpStream::connect(target).await.unwrap();
-                    let passing = tokio::io::copy_bidirectional(&mut inner, &mut outer);
-                    tokio::select! {
-                        _ = passing => {}
-                        _ = state.wait_for(|open| !open) => {}
-                    }
-                }
-            }));
+    let passing = tasks.clone();
+    tasks.spawn("test-proxy", |_| async move {
+        while let Ok((inner, _)) = listener.accept().await {
+            let state = state.clone();
+            passing.spawn("test-proxy-connection", |_| pass(inner, target, state));
         }
-    }));
+    });
     (address, open)
+}
+
+async fn pass(mut inner: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>) {
+    if !*open.borrow() {
+        return;
+    }
+    let mut outer = TcpStream::connect(target).await.unwrap();
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut inner, &mut outer) => {}
+        _ = open.wait_for(|open| !open) => {}
+    }
 }
 
 #[tokio::test]
@@ -42,7 +46,7 @@ async fn without_the_database_the_answer_is_503_and_then_all_is_well_again() {
     let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap())
         .parse()
         .unwrap();
-    let (address, open) = proxy(target).await;
+    let (address, open) = proxy(target, &Background::new()).await;
     url.set_port(Some(address.port())).unwrap();
     let reached = MySqlSettings {
         url: Some(url.to_string().into()),

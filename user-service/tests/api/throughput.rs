@@ -1,0 +1,76 @@
+//! A measurement, not a test: `cargo test -p user-service --test api throughput -- --ignored --nocapture`.
+
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use common::clock::Clock;
+use futures_util::future::join_all;
+
+use crate::helpers::{PASSWORD, TestApp, patient_form};
+
+const ROUND: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 3;
+const CLIENTS: usize = 16;
+
+/// Hashes per second on all cores, nothing else in the way.
+fn bare_rate() -> f64 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    let count = || {
+        let argon2 = Argon2::new(
+            Algorithm::Argon2id,
+            Version::V0x13,
+            Params::new(19_456, 2, 1, None).unwrap(),
+        );
+        let (mut hashes, mut out) = (0, [0; 32]);
+        while begun.elapsed() < ROUND {
+            argon2
+                .hash_password_into(PASSWORD.as_bytes(), &[7; 16], &mut out)
+                .unwrap();
+            hashes += 1;
+        }
+        hashes
+    };
+    let hashes: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(count)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    per_second(hashes, begun)
+}
+
+async fn login_rate(app: &TestApp) -> f64 {
+    let begun = Instant::now();
+    let client = |n: usize| async move {
+        let mut logins = 0;
+        while begun.elapsed() < ROUND {
+            app.login(&format!("user{n}@x.example"), PASSWORD).await;
+            logins += 1;
+        }
+        logins
+    };
+    let logins: usize = join_all((0..CLIENTS).map(client)).await.into_iter().sum();
+    per_second(logins, begun)
+}
+
+fn per_second(count: usize, begun: Instant) -> f64 {
+    count as f64 / begun.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures for half a minute"]
+async fn logins_against_bare_hashes() {
+    let app = TestApp::start_with("password: {memory_kib: 19456, passes: 2}", Clock::System).await;
+    for n in 0..CLIENTS {
+        app.post("/register", &patient_form(&format!("user{n}@x.example")))
+            .await
+            .expect(201);
+    }
+    for round in 1..=ROUNDS {
+        let bare = tokio::task::spawn_blocking(bare_rate).await.unwrap();
+        let logins = login_rate(&app).await;
+        println!(
+            "round {round}: {bare:.1} hashes/s, {logins:.1} logins/s, {:.0} %",
+            100.0 * logins / bare
+        );
+    }
+}
