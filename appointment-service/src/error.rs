@@ -67,6 +67,15 @@ impl Error {
         Self::Problem(Problem::invalid(Vec::new()).error(pointer, detail))
     }
 
+    /// What a violated unique key means: the locks should have told before.
+    pub fn collision(error: sqlx::Error) -> Self {
+        match mysql::violated_key(&error) {
+            Some("doctor_start_taken") => Self::SlotTaken(Vec::new()),
+            Some("patient_start_taken") => Self::PatientBusy,
+            _ => error.into(),
+        }
+    }
+
     /// Doing the same again may succeed: a lost deadlock.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Database(error) if mysql::is_retryable(error))

@@ -64,7 +64,7 @@ pub struct Hours {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoSlot {
     #[error("does not exist: the clocks go forward over it")]
-    SkippedByTheClock,
+    Skipped,
     #[error("is outside the doctor's hours")]
     OutsideHours,
     #[error("is not the start of a slot")]
@@ -75,7 +75,7 @@ impl Hours {
     /// The slot that begins at `time` on `date`.
     pub fn slot_at(&self, date: NaiveDate, time: NaiveTime) -> Result<Slot, NoSlot> {
         let Some(instant) = self.zone.from_local_datetime(&date.and_time(time)).earliest() else {
-            return Err(NoSlot::SkippedByTheClock);
+            return Err(NoSlot::Skipped);
         };
         if let Some(slot) = self.slots_on(date).into_iter().find(|slot| slot.start == instant) {
             return Ok(slot);

@@ -12,15 +12,12 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use common::auth::{Caller, Role};
 use common::ids::{AppointmentId, UserId};
 use serde::Serialize;
-use sqlx::MySqlConnection;
 use utoipa::ToSchema;
 
+use crate::AppState;
 use crate::domain::appointment::{Appointment, By, State};
-use crate::domain::change::Change;
 use crate::domain::status::Status;
 use crate::error::Error;
-use crate::store::{appointments, changes};
-use crate::{AppState, events};
 
 /// A visit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,13 +112,6 @@ async fn present(state: &AppState, visits: &[Appointment]) -> Result<Vec<Appoint
 
 async fn present_one(state: &AppState, visit: Appointment) -> Result<AppointmentView, Error> {
     present(state, &[visit]).await?.pop().ok_or(Error::NotFound)
-}
-
-/// Store a change, its entry in the history and its event. All of it or nothing: the caller commits.
-async fn save(connection: &mut MySqlConnection, visit: &Appointment, change: &Change) -> sqlx::Result<()> {
-    appointments::update(connection, visit).await?;
-    changes::insert(connection, visit.id, change).await?;
-    common::outbox::push(connection, &events::of(visit, change)).await
 }
 
 fn by(caller: &Caller) -> By {

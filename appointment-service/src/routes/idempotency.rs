@@ -67,23 +67,20 @@ where
 }
 
 /// A refusal is an answer like any other and is kept; what may go well next time is not.
-async fn settle(state: &AppState, attempt: &Attempt, problem: &Problem) -> sqlx::Result<()> {
+async fn settle(state: &AppState, attempt: &Attempt, problem: &Problem) -> Result<(), Error> {
     let connection = &mut *state.pool.acquire().await?;
     let status = problem.status();
     if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
-        let body =
-            serde_json::to_string(&problem.document()).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let answer = Answer {
             status: status.as_u16(),
             location: None,
-            body,
+            body: serde_json::to_string(&problem.document()).unwrap_or_default(),
         };
-        idempotency_keys::complete(connection, attempt, &answer)
-            .await
-            .map(drop)
+        idempotency_keys::complete(connection, attempt, &answer).await?;
     } else {
-        idempotency_keys::release(connection, attempt).await
+        idempotency_keys::release(connection, attempt).await?;
     }
+    Ok(())
 }
 
 impl IntoResponse for Answer {

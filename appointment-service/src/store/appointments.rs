@@ -1,6 +1,6 @@
 //! Table `appointments`: one visit at a time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::ids::{AppointmentId, UserId};
 use sqlx::MySqlConnection;
 
@@ -164,33 +164,36 @@ pub async fn taken_times(
     Ok(rows.into_iter().map(|row| (row.start_at, row.end_at)).collect())
 }
 
-/// Visits of `patient` that are still ahead.
-pub async fn count_open(
+/// How many visits a patient holds and asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Still ahead.
+    pub open: i64,
+    /// Booked by the patient within the last 24 hours, those cancelled since included.
+    pub made_today: i64,
+}
+
+pub async fn load(
     connection: &mut MySqlConnection,
     patient: UserId,
     now: DateTime<Utc>,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
+) -> sqlx::Result<Load> {
+    let open = sqlx::query_scalar!(
         "select count(*) from appointments where patient_id = ? and start_at > ? and status in ('BOOKED', 'CONFIRMED')",
-        patient, now,
+        patient,
+        now,
     )
-    .fetch_one(connection)
-    .await
-}
-
-/// Bookings that `maker` made since `since`, cancelled ones too.
-pub async fn count_made(
-    connection: &mut MySqlConnection,
-    maker: UserId,
-    since: DateTime<Utc>,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
+    .fetch_one(&mut *connection)
+    .await?;
+    let yesterday = now - TimeDelta::hours(24);
+    let made_today = sqlx::query_scalar!(
         "select count(*) from appointments where made_by = ? and created_at > ?",
-        maker,
-        since
+        patient,
+        yesterday,
     )
     .fetch_one(connection)
-    .await
+    .await?;
+    Ok(Load { open, made_today })
 }
 
 /// The visit by which `doctor` treats `patient` at `now`, if there is one, and its end: agreed or begun, not

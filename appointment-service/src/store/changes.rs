@@ -2,18 +2,26 @@
 
 use chrono::{DateTime, Utc};
 use common::ids::{AppointmentId, UserId};
+use common::outbox;
 use sqlx::MySqlConnection;
 
 use super::row::parse;
-use crate::domain::appointment::By;
+use crate::domain::appointment::{Appointment, By};
 use crate::domain::change::Change;
 use crate::domain::status::Status;
+use crate::events;
 
-pub async fn insert(
+/// Write down `change`, after which the visit is `visit`: in its history and, as an event, in the outbox.
+pub async fn record(
     connection: &mut MySqlConnection,
-    id: AppointmentId,
+    visit: &Appointment,
     change: &Change,
 ) -> sqlx::Result<()> {
+    insert(connection, visit.id, change).await?;
+    outbox::push(connection, &events::of(visit, change)).await
+}
+
+async fn insert(connection: &mut MySqlConnection, id: AppointmentId, change: &Change) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into appointment_changes (appointment_id, version, action, from_status, to_status, from_start_at,
              to_start_at, changed_by, changed_by_role, reason, changed_at)

@@ -1,5 +1,6 @@
 //! The service on a database of its own, with a clock that the test moves and user-service played by `Peers`.
 
+use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use common::config::{Live, from_yaml};
 use common::core::Core;
 use common::events::Event;
 use common::ids::UserId;
-use common_testing::{Answer, Client, Peers, TestServer, TokenMint, core_with, mysql_database};
+use common_testing::{Answer, Client, Peers, TestServer, TokenMint, core_with, eventually, mysql_database};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlPool;
 
@@ -51,7 +52,8 @@ impl App {
     }
 
     pub(crate) async fn on(pool: MySqlPool, amqp: AmqpSettings, yaml: &str) -> Self {
-        let needed = "amqp: {url: unused}";
+        // Patient where a busy machine is slow.
+        let needed = "{amqp: {url: unused}, http_client: {connect_timeout_ms: 30000, timeout_ms: 30000}}";
         let settings = from_yaml(NAME, &[DEFAULTS, needed, yaml]).unwrap();
         let clock = Clock::fixed(NOW.parse().unwrap());
         let peers = Peers::start().await;
@@ -207,4 +209,36 @@ pub(crate) fn changed(value: &Value, member: &str, to: Value) -> Value {
         to => drop(members.insert(member.to_owned(), to)),
     }
     value
+}
+
+/// Runs `work` while the row `id` of `table` is locked, until `waiting` statements stand before locks: then all go on
+/// at once. So a race is run and not hoped for.
+pub(crate) async fn behind_lock<T>(
+    pool: &MySqlPool,
+    (table, id): (&str, uuid::Uuid),
+    waiting: i64,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut holder = pool.begin().await.unwrap();
+    let lock = format!("select id from {table} where id = ? for update");
+    sqlx::query(sqlx::AssertSqlSafe(lock))
+        .bind(id)
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let release = async {
+        let blocked = async || {
+            let running: i64 = sqlx::query_scalar(
+                "select count(*) from information_schema.processlist
+                 where db = database() and command in ('Query', 'Execute') and id <> connection_id()",
+            )
+            .fetch_one(pool)
+            .await
+            .unwrap();
+            (running >= waiting).then_some(())
+        };
+        eventually("all stand before a lock", blocked).await;
+        holder.commit().await.unwrap();
+    };
+    tokio::join!(work, release).0
 }

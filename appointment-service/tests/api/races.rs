@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlPool;
 
-use crate::helpers::{App, TUESDAY, User, at, daily};
+use crate::helpers::{App, TUESDAY, User, at, behind_lock, daily};
 
 const RACERS: usize = 64;
 
@@ -26,7 +26,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
-pub(crate) async fn race_for_one_slot(app: &App) -> Vec<Answer> {
+async fn race_for_one_slot(app: &App) -> Vec<Answer> {
     let (second, _server) = app.second_instance().await;
     let doctor = app.doctor();
     let patients: Vec<User> = (0..RACERS).map(|_| app.patient()).collect();
@@ -134,6 +134,42 @@ async fn two_visits_that_want_each_others_time_end_without_a_fault() {
 }
 
 /// Whatever order things happen in, the history is whole and each version has its event.
+/// Eight patients who all stand before the doctor's row when it becomes free.
+pub(crate) async fn race_behind_the_doctor(app: &App) -> Vec<Answer> {
+    let doctor = app.doctor();
+    // From now on the doctor's row is there to be locked.
+    app.booked(&app.patient(), &doctor, "11:00").await;
+    let patients: Vec<User> = (0..8).map(|_| app.patient()).collect();
+    let body = at(&doctor, TUESDAY, "09:00");
+    let racers = join_all(patients.iter().map(|patient| app.book(patient, &body)));
+    behind_lock(&app.pool, ("people", doctor.id().uuid()), 8, racers).await
+}
+
+#[tokio::test]
+async fn those_who_wait_for_the_same_calendar_have_one_winner() {
+    let app = App::start().await;
+    assert_one_winner(&race_behind_the_doctor(&app).await);
+    assert_eq!(double_bookings(&app.pool).await, 0);
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_the_same_visit_happen_once() {
+    let app = App::start().await;
+    let (patient, doctor) = (app.patient(), app.doctor());
+    for (step, status) in [("confirm", "CONFIRMED"), ("cancel", "CANCELLED")] {
+        let visit = app.booked(&patient, &doctor, "09:00").await;
+        let id = json!({"appointment_id": visit["id"]});
+        let steps = join_all((0..6).map(|_| app.put(step, &doctor, &id)));
+        let row = visit["id"].as_str().unwrap().parse().unwrap();
+        let answers = behind_lock(&app.pool, ("appointments", row), 6, steps).await;
+        for answer in answers {
+            let after = answer.expect(200).json();
+            assert_eq!((&after["status"], &after["version"]), (&json!(status), &json!(2)));
+        }
+        app.put("cancel", &doctor, &id).await.expect(200);
+    }
+}
+
 #[tokio::test]
 async fn racing_changes_of_one_visit_leave_one_story() {
     let app = App::start().await;

@@ -12,7 +12,7 @@ pub struct UnreadableHours(String);
 
 /// The text is not of the form that the API uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidWallClock {
+pub enum InvalidWallTime {
     #[error("must be a date as 2027-03-28")]
     Date,
     #[error("must be a time as 09:30")]
@@ -20,19 +20,19 @@ pub enum InvalidWallClock {
 }
 
 /// `YYYY-MM-DD` and nothing else.
-pub fn parse_date(text: &str) -> Result<NaiveDate, InvalidWallClock> {
+pub fn parse_date(text: &str) -> Result<NaiveDate, InvalidWallTime> {
     if !has_shape(text, "dddd-dd-dd") {
-        return Err(InvalidWallClock::Date);
+        return Err(InvalidWallTime::Date);
     }
-    text.parse().map_err(|_| InvalidWallClock::Date)
+    text.parse().map_err(|_| InvalidWallTime::Date)
 }
 
 /// `HH:MM` and nothing else.
-pub fn parse_time(text: &str) -> Result<NaiveTime, InvalidWallClock> {
+pub fn parse_time(text: &str) -> Result<NaiveTime, InvalidWallTime> {
     if !has_shape(text, "dd:dd") {
-        return Err(InvalidWallClock::Time);
+        return Err(InvalidWallTime::Time);
     }
-    NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| InvalidWallClock::Time)
+    NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| InvalidWallTime::Time)
 }
 
 fn has_shape(text: &str, shape: &str) -> bool {
@@ -122,11 +122,11 @@ mod tests {
             "2027-02-28T00:00",
             "２０２７-02-28",
         ] {
-            assert_eq!(parse_date(bad), Err(InvalidWallClock::Date), "{bad}");
+            assert_eq!(parse_date(bad), Err(InvalidWallTime::Date), "{bad}");
         }
         assert!(parse_time("09:30").is_ok());
         for bad in ["", "9:30", "24:00", "09:60", "09:30:00", "09.30", " 9:30"] {
-            assert_eq!(parse_time(bad), Err(InvalidWallClock::Time), "{bad}");
+            assert_eq!(parse_time(bad), Err(InvalidWallTime::Time), "{bad}");
         }
     }
 

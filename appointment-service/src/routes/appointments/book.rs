@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use common::auth::{Caller, Role};
 use common::extract::Json;
 use common::ids::UserId;
@@ -23,9 +23,10 @@ use crate::domain::text::Reason;
 use crate::error::Error;
 use crate::routes::idempotency::{SentKey, once};
 use crate::routes::slots::next_free;
+use crate::store::appointments::Load;
 use crate::store::idempotency_keys::{Answer, Attempt, Keyed, complete};
 use crate::store::{appointments, changes, people};
-use crate::{AppState, directory, events};
+use crate::{AppState, directory};
 
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -192,12 +193,17 @@ async fn store(
     if appointments::patient_is_busy(&mut tx, booking.patient_id, &booking.slot, None).await? {
         return Err(Error::PatientBusy);
     }
-    within_caps(&mut tx, booking, &state.settings.current().booking).await?;
+    // What doctors and the desk arrange is theirs to judge.
+    if booking.by.role == Role::Patient {
+        let load = appointments::load(&mut tx, booking.patient_id, booking.at).await?;
+        within_caps(load, &state.settings.current().booking)?;
+    }
 
     let (visit, change) = Appointment::book(booking.clone());
-    appointments::insert(&mut tx, &visit).await.map_err(collision)?;
-    changes::insert(&mut tx, visit.id, &change).await?;
-    common::outbox::push(&mut tx, &events::of(&visit, &change)).await?;
+    appointments::insert(&mut tx, &visit)
+        .await
+        .map_err(Error::collision)?;
+    changes::record(&mut tx, &visit, &change).await?;
     let answer = created(&visit, names)?;
     if let Some(attempt) = attempt
         && !complete(&mut tx, attempt, &answer).await?
@@ -209,34 +215,15 @@ async fn store(
     Ok(answer)
 }
 
-/// How many visits a patient may take for themselves; what doctors and the desk arrange is theirs to judge.
-async fn within_caps(
-    connection: &mut sqlx::MySqlConnection,
-    booking: &Booking,
-    settings: &BookingSettings,
-) -> Result<(), Error> {
-    if booking.by.role != Role::Patient {
-        return Ok(());
-    }
-    let open = appointments::count_open(connection, booking.patient_id, booking.at).await?;
-    if open >= settings.open_per_patient.into() {
+/// How many visits a patient may take for themselves.
+fn within_caps(load: Load, settings: &BookingSettings) -> Result<(), Error> {
+    if load.open >= settings.open_per_patient.into() {
         return Err(Error::TooManyOpen(settings.open_per_patient));
     }
-    let yesterday = booking.at - TimeDelta::hours(24);
-    let made = appointments::count_made(connection, booking.patient_id, yesterday).await?;
-    if made >= settings.made_per_day.into() {
+    if load.made_today >= settings.made_per_day.into() {
         return Err(Error::TooManyMade(settings.made_per_day));
     }
     Ok(())
-}
-
-/// What a violated unique key means: the locks should have told before.
-pub(super) fn collision(error: sqlx::Error) -> Error {
-    match mysql::violated_key(&error) {
-        Some("doctor_start_taken") => Error::SlotTaken(Vec::new()),
-        Some("patient_start_taken") => Error::PatientBusy,
-        _ => error.into(),
-    }
 }
 
 fn created(visit: &Appointment, names: &HashMap<UserId, String>) -> Result<Answer, Error> {

@@ -9,13 +9,13 @@ use common::problem::Checks;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{AppointmentView, by, present_one, save};
+use super::{AppointmentView, by, present_one};
 use crate::AppState;
 use crate::domain::appointment::{Act, Appointment};
 use crate::domain::change::{Change, Refusal};
 use crate::domain::text::Reason;
 use crate::error::Error;
-use crate::store::appointments;
+use crate::store::{appointments, changes};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -103,7 +103,8 @@ async fn change(
             .act(by(caller), state.core.clock.now())
             .ok_or(Error::NotFound)?;
         if let Some(change) = step(&mut visit, act)? {
-            save(&mut tx, &visit, &change).await?;
+            appointments::update(&mut tx, &visit).await?;
+            changes::record(&mut tx, &visit, &change).await?;
             tx.commit().await?;
             state.outbox.wake();
         }

@@ -9,15 +9,15 @@ use common::problem::Checks;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::book::{bookable, collision};
+use super::book::bookable;
 use super::read::visible;
-use super::{AppointmentView, by, present_one, save};
+use super::{AppointmentView, by, present_one};
 use crate::domain::appointment::Appointment;
 use crate::domain::schedule::Slot;
 use crate::domain::schedule::wire::{parse_date, parse_time};
 use crate::error::Error;
 use crate::routes::slots::next_free;
-use crate::store::{appointments, people};
+use crate::store::{appointments, changes, people};
 use crate::{AppState, directory};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -94,7 +94,10 @@ async fn store(
     if appointments::patient_is_busy(&mut tx, visit.patient_id, &slot, Some(visit.id)).await? {
         return Err(Error::PatientBusy);
     }
-    save(&mut tx, &visit, &change).await.map_err(collision)?;
+    appointments::update(&mut tx, &visit)
+        .await
+        .map_err(Error::collision)?;
+    changes::record(&mut tx, &visit, &change).await?;
     tx.commit().await?;
     state.outbox.wake();
     Ok(visit)
