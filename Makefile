@@ -1,10 +1,10 @@
 # The only commands to know. The scripts behind them are in dev/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx audit
+.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx audit bench-gateway
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: ## build and start the fleet, with private backing servers; INSTANCES=2 for two of each domain service
 	@dev/fleet up
@@ -44,3 +44,6 @@ sqlx: ## write anew what the build knows about the queries, after changing SQL o
 
 audit: ## known weaknesses in dependencies, if cargo-audit and its database are there
 	@dev/check audit
+
+bench-gateway: ## the gateway beside nginx and HAProxy, which it installs; about ten minutes
+	@bench/gateway
