@@ -195,7 +195,7 @@ async fn while_the_remote_is_away_the_copy_answers_even_after_a_restart() {
     assert_eq!(value(&server, "/svc/default").await, Some(json!(1)));
     drop(server);
     // A git that was killed left a lock behind.
-    std::fs::write(copy.path().join("repository.git/packed-refs.lock"), "").unwrap();
+    std::fs::write(copy.path().join("repository.git/refs/heads/main.lock"), "").unwrap();
     let restarted = origin.served_from(&copy).await;
     assert_eq!(value(&restarted, "/svc/default").await, Some(json!(1)));
     std::fs::rename(&away, origin.path()).unwrap();
