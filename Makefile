@@ -1,7 +1,7 @@
 # The only commands to know. The scripts behind them are in dev/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx audit bench-gateway
+.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx openapi audit bench-gateway
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ fmt: ## format the sources
 
 sqlx: ## write anew what the build knows about the queries, after changing SQL or a migration
 	@dev/sqlx write
+
+openapi: ## write anew the document of the whole API, after changing an endpoint
+	@UPDATE_OPENAPI=1 cargo test --locked -p e2e --test openapi
 
 audit: ## known weaknesses in dependencies, if cargo-audit and its database are there
 	@dev/check audit

@@ -14,14 +14,48 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }
 
+/// Each service's name in the document, and what it says of itself.
 fn services() -> Vec<(&'static str, Value)> {
     let document = |api: utoipa::openapi::OpenApi| serde_json::to_value(api).unwrap();
-    vec![
-        ("Accounts", document(user_service::openapi())),
-        ("Appointments", document(appointment_service::openapi())),
-        ("Records", document(medical_record_service::openapi())),
-        ("Notifications", document(notification_service::openapi())),
-    ]
+    let mut services = vec![
+        ("Account", document(user_service::openapi())),
+        ("Appointment", document(appointment_service::openapi())),
+        ("Record", document(medical_record_service::openapi())),
+        ("Notification", document(notification_service::openapi())),
+    ];
+    let ambiguous = ambiguous(&services);
+    for (owner, api) in &mut services {
+        for name in &ambiguous {
+            rename(api, name, &format!("{owner}{name}"));
+        }
+    }
+    services
+}
+
+/// Names under which two services describe different things.
+fn ambiguous(services: &[(&'static str, Value)]) -> BTreeSet<String> {
+    let mut seen = Map::new();
+    let mut ambiguous = BTreeSet::new();
+    for (_, api) in services {
+        for (name, schema) in api["components"]["schemas"].as_object().into_iter().flatten() {
+            if seen.get(name).is_some_and(|before| before != schema) {
+                ambiguous.insert(name.clone());
+            }
+            seen.insert(name.clone(), schema.clone());
+        }
+    }
+    ambiguous
+}
+
+fn rename(api: &mut Value, from: &str, to: &str) {
+    if let Some(schema) = api["components"]["schemas"]
+        .as_object_mut()
+        .and_then(|all| all.remove(from))
+    {
+        api["components"]["schemas"][to] = schema;
+        let reference = |name: &str| format!("\"#/components/schemas/{name}\"");
+        *api = serde_json::from_str(&api.to_string().replace(&reference(from), &reference(to))).unwrap();
+    }
 }
 
 /// Everything that is public, under one tag for each service.
@@ -43,11 +77,7 @@ fn merged() -> Value {
                 .extend(item.as_object().unwrap().clone());
         }
         for (name, schema) in api["components"]["schemas"].as_object().into_iter().flatten() {
-            let before = schemas.insert(name.clone(), schema.clone());
-            assert!(
-                before.is_none_or(|before| before == *schema),
-                "two services mean different things by {name}"
-            );
+            schemas.insert(name.clone(), schema.clone());
         }
     }
     paths.sort_keys();
@@ -72,7 +102,7 @@ fn merged() -> Value {
 
 /// What holds for every operation, said once here: its tag, its token, and what it answers when things go wrong.
 fn complete(operation: &mut Value, tag: &str, path: &str) {
-    operation["tags"] = json!([tag]);
+    operation["tags"] = json!([format!("{tag}s")]);
     let public = route(path).is_some_and(|route| route["who"] == "public");
     operation["security"] = if public {
         json!([])
