@@ -36,7 +36,7 @@ SCENARIOS = {
     "throughput, 64 connections": ("GET", "/users/me", 0, 64, list(CONTESTANTS)),
     "latency, 1 connection": ("GET", "/users/me", 0, 1, list(CONTESTANTS)),
     "5 MB uploads, 4 connections": ("POST", "/records", 5_000_000, 4, ["nginx", "haproxy_hs256", "cached"]),
-    "5 MB uploads, answered early": ("POST", "/records/early", 5_000_000, 4, ["nginx", "haproxy_hs256", "cached"]),
+    "5 MB uploads, answered early": ("POST", "/records?early=1", 5_000_000, 4, ["nginx", "haproxy_hs256", "cached"]),
     "forged tokens, 64 connections": ("GET", "/users/me", 0, 64, ["haproxy_hs256", "haproxy_es256", "cached", "limited"]),
 }
 

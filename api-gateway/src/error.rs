@@ -1,8 +1,8 @@
 //! Every way in which the gateway itself says no, and the problem document that says it.
 
 use common::extract::too_large;
-use common::problem::Problem;
-use http::{HeaderValue, StatusCode, header};
+use common::problem::{MEDIA_TYPE, Problem};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::domain::headers::ProtectedHeader;
 use crate::domain::target::NotCanonical;
@@ -92,6 +92,32 @@ pub fn too_many(allowance: Allowance) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests")
         .detail(format!("Try again in {wait} s."))
         .retry_after(wait)
+}
+
+/// An error of a service that is not a problem document: a library's own words, or nothing at all.
+pub fn is_bare(status: StatusCode, headers: &HeaderMap) -> bool {
+    let is_error = status.is_client_error() || status.is_server_error();
+    is_error
+        && headers
+            .get(header::CONTENT_TYPE)
+            .is_none_or(|kind| kind.as_bytes() != MEDIA_TYPE.as_bytes())
+}
+
+/// What the client hears in place of a bare error.
+pub fn in_place_of(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::not_found(),
+        StatusCode::METHOD_NOT_ALLOWED => method_not_allowed(),
+        StatusCode::UNAUTHORIZED => Problem::unauthorized("the token is not valid"),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large("The body is larger than this path allows."),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Problem::unavailable("The part of the system behind this path is away.")
+        }
+        status if status.is_client_error() => {
+            Problem::new(status, "malformed-request", "The request was refused")
+        }
+        status => Problem::new(status, "internal-error", "Something went wrong on our side"),
+    }
 }
 
 fn upstream(failure: Failure) -> Problem {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use common::clock::Clock;
 use common::context::REQUEST_ID;
 use http::Request;
@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use crate::access_log::AccessLog;
 use crate::domain::cors::Cors;
 use crate::domain::headers;
-use crate::error::Denied;
+use crate::error::{self, Denied};
 use crate::meter::Meter;
 use crate::proxy::forward::{Forwarder, announce_close};
 use crate::routes::Pages;
@@ -123,6 +123,11 @@ async fn through(
     visit.instance = Some(response.body().instance());
     headers::strip_response(response.headers_mut());
     visit.ends_connection |= answered.early;
+    if error::is_bare(response.status(), response.headers()) {
+        let status = response.status();
+        visit.reason = Some("bare-error");
+        return Ok(visit.problem(error::in_place_of(status)).await);
+    }
     Ok(response.map(Answer::Relay))
 }
 
@@ -142,8 +147,8 @@ async fn own(gate: &Gate, visit: &Visit, page: &str, mut request: Request<Incomi
 async fn refuse(visit: &mut Visit, denied: Denied) -> Response<Answer> {
     visit.reason = Some(denied.reason());
     visit.ends_connection |= denied.ends_connection();
-    let document = async { denied.problem().into_response() };
-    visit.context.clone().scope(document).await.map(Answer::Own)
+    metrics::counter!("gateway_refusals_total", "reason" => denied.reason()).increment(1);
+    visit.problem(denied.problem()).await
 }
 
 /// What every answer carries, whoever gave it.

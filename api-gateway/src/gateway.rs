@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access_log::Sink;
 use crate::config::Config;
+use crate::edge::caps::Caps;
 use crate::edge::workers::{self, Plan};
 use crate::edge::{listener, tls};
 use crate::gate::Gate;
@@ -55,7 +56,8 @@ impl Gateway {
         let threads = workers::start(&plan, listeners)?;
         watch_health(core, &directory);
         follow_registry(core, Arc::clone(&directory));
-        follow_settings(core, live, (gate, directory));
+        follow_settings(core, live, (Arc::clone(&gate), directory));
+        watch_numbers(core, gate, plan.caps.clone());
         let (notice, drain) = (config.gateway.drain_notice_s, core.settings.server.drain_s);
         Ok(Self {
             address,
@@ -178,7 +180,6 @@ fn follow_registry(core: &Core, directory: Arc<Directory>) {
 fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Arc<Gate>, Arc<Directory>)) {
     let (actuator, discovery) = (core.actuator.clone(), core.discovery.clone());
     let mut changes = live.changes();
-    let sweeping = Arc::clone(&gate);
     core.background.spawn("rules", |stop| async move {
         while let Some(Some(config)) = stop.run_until_cancelled(changes.next()).await {
             match Rules::compile(&config, &directory, Some(&gate.rules.load())) {
@@ -193,15 +194,30 @@ fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Ar
             }
         }
     });
+}
+
+/// Once in a while: let go of callers that need no counting any more, and tell how many there are of what.
+fn watch_numbers(core: &Core, gate: Arc<Gate>, caps: Caps) {
+    let connections = metrics::gauge!("gateway_connections");
+    let known_tokens = metrics::gauge!("gateway_known_tokens");
     core.background.spawn("limits", |stop| async move {
-        while stop
-            .run_until_cancelled(tokio::time::sleep(SWEEP))
-            .await
-            .is_some()
-        {
-            sweeping.rules.load().sweep();
+        let mut ticks = tokio::time::interval(SWEEP);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let rules = gate.rules.load_full();
+            rules.sweep();
+            for (name, class) in &rules.classes {
+                metrics::gauge!("gateway_limited_callers", "class" => name.clone())
+                    .set(as_f64(class.callers()));
+            }
+            connections.set(as_f64(caps.open()));
+            known_tokens.set(as_f64(gate.tokens.known()));
         }
     });
+}
+
+/// Counts here stay far below what a float holds exactly.
+fn as_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 impl Drop for Gateway {

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::auth::{AccessClaims, Refusal, Verifier};
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, UnitWeighter};
 use sha2::{Digest, Sha256};
 
 use crate::limits::{Allowance, CallerKey, Class};
+
+/// Room that is made beforehand; the rest comes when it is needed.
+const EXPECTED: usize = 1000;
 
 /// The token itself is not kept: whoever reads this memory learns no credential.
 type Fingerprint = [u8; 32];
@@ -40,7 +44,13 @@ impl Tokens {
     pub fn new(verifier: Verifier, entries: usize) -> Self {
         Self {
             verifier,
-            known: Cache::new(entries),
+            known: Cache::with(
+                entries.min(EXPECTED),
+                entries as u64,
+                UnitWeighter,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
             keys: AtomicU64::new(0),
         }
     }
@@ -87,6 +97,11 @@ impl Tokens {
             },
         );
         Ok(claims)
+    }
+
+    /// How many tokens are remembered.
+    pub fn known(&self) -> usize {
+        self.known.len()
     }
 
     /// Tokens checked with keys that were since replaced are no longer known: free their memory.

@@ -24,6 +24,17 @@ pub enum Outcome {
     Away,
 }
 
+impl Outcome {
+    /// For logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Faulty => "faulty",
+            Self::Away => "away",
+        }
+    }
+}
+
 /// What may be sent to the instance now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {

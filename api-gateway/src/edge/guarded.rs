@@ -103,7 +103,9 @@ impl<S> Guarded<S> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, violation));
         }
         let (phase, message) = (self.framing.phase(), self.framing.messages());
-        self.reading.took(bytes.len(), (phase, message), &self.patience)
+        let took = self.reading.took(bytes.len(), (phase, message), &self.patience);
+        self.given_up |= took.is_err();
+        took
     }
 
     /// Fail if the peer has been silent for too long.

@@ -4,12 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::response::IntoResponse;
 use common::context::{REQUEST_ID, RequestContext};
+use common::problem::Problem;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{Method, Response, Version};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use crate::domain::address::{self, Block};
 use crate::limits::{Allowance, CallerKey, Class};
 use crate::rules::{Route, Rules};
@@ -79,6 +82,12 @@ impl Visit {
             Some(route) => &route.template,
             None => self.page.unwrap_or("unmatched"),
         }
+    }
+
+    /// The problem as an answer to this request.
+    pub async fn problem(&self, problem: Problem) -> Response<Answer> {
+        let document = async { problem.into_response() };
+        self.context.clone().scope(document).await.map(Answer::Own)
     }
 
     /// Under what the client's address is counted in `class`.

@@ -210,6 +210,7 @@ impl Ticket {
     pub fn tell(&mut self, outcome: Outcome) {
         self.told = true;
         if self.instance.breaker().record(outcome, Instant::now()) {
+            metrics::counter!("gateway_ejections_total", "outcome" => outcome.name()).increment(1);
             tracing::warn!(
                 instance = self.instance.id,
                 ?outcome,

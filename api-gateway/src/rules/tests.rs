@@ -143,7 +143,7 @@ fn every_operation_that_is_described_has_a_way_in() {
             .keys()
             .filter(|key| known(&key.to_uppercase()).is_some())
         {
-            let path = template.replace('{', "").replace('}', "");
+            let path = template.replace(['{', '}'], "");
             let found = rules
                 .table
                 .find(&path, &known(&method.to_uppercase()).expect("known"));

@@ -53,16 +53,26 @@ impl Stage {
 
     /// Every service has instances at these addresses; `yaml` stands over the roomy settings.
     pub(crate) fn at(instances: &[SocketAddr], yaml: &str) -> Self {
-        let live = from_yaml::<Config>(api_gateway::NAME, &[DEFAULTS, ROOMY, yaml]).unwrap();
+        Self::try_at(instances, yaml).unwrap()
+    }
+
+    /// The same, where starting may fail.
+    pub(crate) fn try_at(instances: &[SocketAddr], yaml: &str) -> anyhow::Result<Self> {
         let discovery = Discovery::fixed(SERVICES.map(|service| (service, instances.to_vec())));
+        Self::with_discovery(discovery, yaml)
+    }
+
+    /// With a registry of the test's own.
+    pub(crate) fn with_discovery(discovery: Discovery, yaml: &str) -> anyhow::Result<Self> {
+        let live = from_yaml::<Config>(api_gateway::NAME, &[DEFAULTS, ROOMY, yaml])?;
         let (core, mint) = core_with(&live, Clock::System, discovery);
         // Lines are written only where somebody listens to that level.
         let _ = tracing_subscriber::fmt().with_writer(std::io::sink).try_init();
         let log = Arc::new(Mutex::new(Vec::new()));
-        let gateway = Gateway::start(&core, &live, Sink::Memory(Arc::clone(&log))).unwrap();
+        let gateway = Gateway::start(&core, &live, Sink::Memory(Arc::clone(&log)))?;
         let address = gateway.address();
         let client = Client::new(&format!("http://{address}"));
-        Self {
+        Ok(Self {
             client,
             address,
             mint,
@@ -70,7 +80,7 @@ impl Stage {
             live,
             log,
             gateway: Some(gateway),
-        }
+        })
     }
 
     /// A token of somebody with this role.

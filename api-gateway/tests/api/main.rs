@@ -10,5 +10,7 @@ mod limits;
 mod pages;
 mod proxying;
 mod refresh;
+mod registry;
+mod tls;
 mod tokens;
 mod upstreams;

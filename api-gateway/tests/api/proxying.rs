@@ -12,7 +12,7 @@ use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::helpers::{Echo, Stage, body_of, seen, serve_router};
+use crate::helpers::{Echo, Stage, body_of, read_to_end, seen, serve_router};
 
 #[tokio::test]
 async fn a_request_arrives_as_it_was_sent() {
@@ -197,4 +197,82 @@ async fn a_line_is_logged_for_each_request_without_path_query_or_token() {
     for hidden in ["secret", "cafe", "nonsense", &token] {
         assert!(!log.contains(hidden), "{hidden} in {log}");
     }
+}
+
+#[tokio::test]
+async fn what_a_library_says_behind_does_not_come_out() {
+    let bare = |status: u16| {
+        let router = Router::new().fallback(move || async move {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            (status, "secret stack trace at 10.0.0.7:3306")
+        });
+        serve_router(router)
+    };
+    for status in [400, 401, 404, 405, 413, 431, 500, 502, 503] {
+        let stage = Stage::at(&[bare(status).await], "{}");
+        let answer = stage.client.get("/.well-known/jwks.json", As::Anyone).await;
+        answer.problem(status);
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+    let own =
+        || async { common::problem::Problem::conflict("slot-taken", "Taken").with("next_free", ["09:00"]) };
+    let stage = Stage::at(&[serve_router(Router::new().fallback(own)).await], "{}");
+    let answer = stage
+        .client
+        .get("/.well-known/jwks.json", As::Anyone)
+        .await
+        .expect(409);
+    assert_eq!(
+        answer.json()["next_free"][0],
+        "09:00",
+        "a service's own problem passes"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_asked_for_its_body_is_asked_only_if_it_may_come_in() {
+    let echo = Echo::start().await;
+    let stage = Stage::before(&echo);
+    let head = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream.write_all(head("/login").as_bytes()).await.unwrap();
+    let mut first = [0; 25];
+    stream.read_exact(&mut first).await.unwrap();
+    assert!(
+        first.starts_with(b"HTTP/1.1 100 Continue"),
+        "{}",
+        String::from_utf8_lossy(&first)
+    );
+    stream.write_all(b"hello").await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"length\":5"),
+        "{answer}"
+    );
+    let refused = stage.raw(head("/records").as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    let address = serve_router(Router::new().fallback(|| async { body_of(64 * 1024 * 1024) })).await;
+    let stage = Stage::at(&[address], "{gateway: {connection: {stall_s: 1}}}");
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream
+        .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let mut received = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut received))
+        .await
+        .expect("an end");
+    assert!(
+        received.len() < 64 * 1024 * 1024,
+        "only what was under way arrives"
+    );
 }
