@@ -4,7 +4,11 @@
 //! that forgive differently see different requests in the same bytes, so here nothing is forgiven: this runs
 //! over the bytes before the library sees them.
 
+mod lines;
+
 use super::chunked::{Chunk, Chunked};
+pub(super) use lines::header_line;
+use lines::{plain_number, request_line};
 
 /// How much of a message head is read before it is refused.
 #[derive(Clone, Copy, Debug)]
@@ -246,68 +250,6 @@ impl Head {
             _ => Ok(State::RequestLine),
         }
     }
-}
-
-/// Whether it is HTTP/1.0.
-fn request_line(line: &[u8]) -> Result<bool, Violation> {
-    let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(Violation::RequestLine);
-    };
-    if method.is_empty() || method.len() > 20 || !method.iter().all(u8::is_ascii_uppercase) {
-        return Err(Violation::RequestLine);
-    }
-    if !target.iter().all(u8::is_ascii_graphic) {
-        return Err(Violation::RequestLine);
-    }
-    match version {
-        b"HTTP/1.1" | b"HTTP/1.0" => {}
-        _ if version.starts_with(b"HTTP/") => return Err(Violation::Version),
-        _ => return Err(Violation::RequestLine),
-    }
-    // An absolute form or an authority would let the client, not the registry, say where a request goes.
-    if target.first() != Some(&b'/') {
-        return Err(Violation::Target);
-    }
-    Ok(version == b"HTTP/1.0")
-}
-
-/// Name and trimmed value of one header line without its line end.
-pub(super) fn header_line(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
-    if matches!(line.first(), Some(b' ' | b'\t')) {
-        return Err(Violation::Folded);
-    }
-    let colon = line
-        .iter()
-        .position(|byte| *byte == b':')
-        .ok_or(Violation::HeaderLine)?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    let sound = !name.is_empty()
-        && name.iter().all(|byte| is_token(*byte))
-        && value
-            .iter()
-            .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
-    if sound {
-        Ok((name, value.trim_ascii()))
-    } else {
-        Err(Violation::HeaderLine)
-    }
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_!#$%&'*+.^`|~".contains(&byte)
-}
-
-fn plain_number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(
-        text.iter()
-            .fold(0, |number, digit| number * 10 + u64::from(digit - b'0')),
-    )
 }
 
 #[cfg(test)]

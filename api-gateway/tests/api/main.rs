@@ -5,6 +5,7 @@
 
 mod access;
 mod framing;
+mod headers;
 mod helpers;
 mod limits;
 mod pages;
