@@ -1,12 +1,16 @@
 //! Clients of Spring Cloud Config that nobody here wrote, unmodified, from their package registries.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::helpers::{ADMIN, Folder, SVC, Server, not_run, secret};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+
+/// Without a network the installers try for a long time.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -65,11 +69,12 @@ async fn installed(tool: &str, list: &str) -> Option<PathBuf> {
         } else {
             step[0].into()
         };
-        let done = Command::new(program)
-            .args(&step[1..])
-            .current_dir(&folder)
-            .output()
-            .await;
+        let mut command = Command::new(program);
+        command.args(&step[1..]).current_dir(&folder).kill_on_drop(true);
+        let Ok(done) = tokio::time::timeout(PATIENCE, command.output()).await else {
+            not_run(&format!("{step:?} took longer than {PATIENCE:?}"));
+            return None;
+        };
         match done {
             Ok(output) if output.status.success() => {}
             Ok(output) => {
