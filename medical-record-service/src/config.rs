@@ -39,6 +39,8 @@ pub struct RecordSettings {
     /// Keys that were current before.
     pub old_keys: Vec<SecretString>,
     pub doctor_access: DoctorAccess,
+    /// Milliseconds that one step with the database or a neighbour may take.
+    pub step_timeout_ms: u64,
     /// Bytes of a file at most.
     pub max_file_bytes: u64,
     /// Uploads received at once; more are asked to come back.

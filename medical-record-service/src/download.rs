@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
-use crate::bounded::bounded;
+use crate::bounded::Patience;
 use crate::crypto::Broken;
 use crate::crypto::blocks::{self, BlockCipher};
 use crate::error::Error;
@@ -23,6 +23,8 @@ pub struct Stored {
     pub cipher: BlockCipher,
     pub size: u64,
     pub sha256: String,
+    /// For each block.
+    pub patience: Patience,
 }
 
 struct Reader {
@@ -58,7 +60,8 @@ pub async fn open(db: &Database, stored: Stored, first: u64, last: u64) -> Resul
         }
     }
     let rest = stream::try_unfold(reader, |mut reader| async move {
-        match bounded(reader.next()).await {
+        let patience = reader.stored.patience;
+        match patience.with(reader.next()).await {
             Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
             Err(error) => Err(reader.alert(&error)),
         }

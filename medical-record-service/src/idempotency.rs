@@ -74,7 +74,11 @@ impl Turn {
     /// The request has been carried out or refused: the next copy may come.
     pub async fn end(self, app: &AppState) {
         if let Some(mut note) = self.note
-            && store::running::end(&app.db, &note.key).await.is_ok()
+            && app
+                .patience()
+                .with(store::running::end(&app.db, &note.key))
+                .await
+                .is_ok()
         {
             note.key.clear();
         }

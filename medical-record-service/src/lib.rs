@@ -36,6 +36,7 @@ use tokio::sync::OnceCell;
 use utoipa::OpenApi;
 
 use audit::Audit;
+use bounded::Patience;
 use config::Settings;
 use crypto::MasterKeys;
 use relay::Relay;
@@ -72,6 +73,10 @@ impl FromRef<AppState> for Verifier {
 }
 
 impl AppState {
+    fn patience(&self) -> Patience {
+        Patience::ms(self.settings.current().records.step_timeout_ms)
+    }
+
     /// The database with its indexes in place: without them two of what must be one could be stored.
     async fn db(&self) -> Result<&Database, store::Error> {
         self.prepared.get_or_try_init(|| store::prepare(&self.db)).await?;

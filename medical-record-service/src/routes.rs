@@ -41,7 +41,7 @@ pub fn router(state: AppState) -> Router {
             "/records/{patient_id}/{record_id}/versions",
             get(records::versions),
         )
-        .route_layer(middleware::from_fn(bounded::request));
+        .route_layer(middleware::from_fn_with_state(state.clone(), bounded::request));
     // They last as long as their bodies; their steps are bounded one by one.
     let uploads = Router::new()
         .route("/records", post(create::create))

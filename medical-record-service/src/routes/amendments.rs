@@ -12,7 +12,6 @@ use super::create::replay;
 use super::view::RecordView;
 use crate::access::{Attempt, admit, precheck};
 use crate::audit::Action;
-use crate::bounded::bounded;
 use crate::domain::access::Denial;
 use crate::domain::record::{Immovable, RecordType, stored_instant};
 use crate::domain::text;
@@ -58,7 +57,11 @@ pub async fn amend(
     Path((patient, head)): Path<(UserId, RecordId)>,
     request: Request,
 ) -> Result<Response, Error> {
-    let (record, turn) = match bounded(begin(&app, &caller, (patient, head), request.headers())).await {
+    let (record, turn) = match app
+        .patience()
+        .with(begin(&app, &caller, (patient, head), request.headers()))
+        .await
+    {
         Ok(begun) => begun,
         Err(error) => return Err(unread(request, error).await),
     };
@@ -112,8 +115,10 @@ impl Amending<'_> {
         .await?;
         let request = turn.request(parcel.fingerprint.clone());
         match (&turn.earlier, request) {
-            (Some(earlier), Some(request)) => bounded(replay(app, caller, earlier, &request)).await,
-            (_, request) => bounded(self.write(fresh, parcel, request)).await,
+            (Some(earlier), Some(request)) => {
+                app.patience().with(replay(app, caller, earlier, &request)).await
+            }
+            (_, request) => app.patience().with(self.write(fresh, parcel, request)).await,
         }
     }
 

@@ -10,7 +10,6 @@ use http::HeaderMap;
 use super::view::RecordView;
 use crate::access::{Attempt, admit};
 use crate::audit::Action;
-use crate::bounded::bounded;
 use crate::domain::access::Denial;
 use crate::domain::record::stored_instant;
 use crate::error::{Error, Target};
@@ -44,7 +43,7 @@ pub async fn create(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Error> {
-    let turn = match bounded(begin(&app, &caller, request.headers())).await {
+    let turn = match app.patience().with(begin(&app, &caller, request.headers())).await {
         Ok(turn) => turn,
         Err(error) => return Err(unread(request, error).await),
     };
@@ -80,8 +79,12 @@ async fn carry_out(
     .await?;
     let request = turn.request(parcel.fingerprint.clone());
     match (&turn.earlier, request) {
-        (Some(earlier), Some(request)) => bounded(replay(app, caller, earlier, &request)).await,
-        (_, request) => bounded(write(app, caller, fresh, parcel, request)).await,
+        (Some(earlier), Some(request)) => app.patience().with(replay(app, caller, earlier, &request)).await,
+        (_, request) => {
+            app.patience()
+                .with(write(app, caller, fresh, parcel, request))
+                .await
+        }
     }
 }
 

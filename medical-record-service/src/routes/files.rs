@@ -63,6 +63,7 @@ pub async fn download(
         cipher: app.vault.file(version, file)?,
         size: facts.size,
         sha256: facts.sha256.clone(),
+        patience: app.patience(),
     };
     let body = open(app.db().await?, stored, first, last).await?;
     let mut response = describe((status, body).into_response(), &facts, &etag)?;

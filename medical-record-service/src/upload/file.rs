@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::scanner::Scan;
 use super::sweeper::Sweeper;
 use crate::AppState;
-use crate::bounded::bounded;
+use crate::bounded::Patience;
 use crate::crypto::blocks::{self, BlockCipher};
 use crate::domain::file_name;
 use crate::domain::media::{Media, Refused, TextReader};
@@ -62,6 +62,7 @@ pub struct Intake {
 /// Stores sealed blocks.
 pub struct Writer {
     db: Database,
+    patience: Patience,
     cipher: BlockCipher,
     pending: Pending,
     scan: Option<Scan>,
@@ -121,7 +122,7 @@ impl Writer {
             Some(address) => Some(Scan::begin(address, settings.records.scanner_patience()).await?),
             None => None,
         };
-        bounded(async { Ok(store::uploads::open(&db, file, now).await?) }).await?;
+        app.patience().with(store::uploads::open(&db, file, now)).await?;
         let pending = Pending {
             file,
             sweeper: app.sweeper.clone(),
@@ -129,6 +130,7 @@ impl Writer {
         };
         Ok(Self {
             db,
+            patience: app.patience(),
             cipher,
             pending,
             scan,
@@ -143,7 +145,7 @@ impl Writer {
         }
         let sealed = self.cipher.seal(self.index, last, plain)?;
         let stored = store::files::put_block(&self.db, self.pending.file, self.index, sealed);
-        bounded(async { Ok(stored.await?) }).await?;
+        self.patience.with(stored).await?;
         self.index += 1;
         Ok(())
     }
@@ -153,7 +155,7 @@ impl Writer {
             scan.verdict().await?;
         }
         let finished = store::files::finish(&self.db, self.pending.file, blocks::stored_size(size), now);
-        bounded(async { Ok(finished.await?) }).await?;
+        self.patience.with(finished).await?;
         Ok(self.pending)
     }
 
@@ -161,7 +163,7 @@ impl Writer {
         if now - self.touched >= HEARTBEAT {
             self.touched = now;
             let touched = store::uploads::touch(&self.db, self.pending.file, now);
-            bounded(async { Ok(touched.await?) }).await?;
+            self.patience.with(touched).await?;
         }
         Ok(())
     }

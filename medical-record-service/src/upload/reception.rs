@@ -17,7 +17,6 @@ use super::watch::{Watch, announced, unread, waits};
 use crate::AppState;
 use crate::access::{Attempt, precheck};
 use crate::audit::Action;
-use crate::bounded::bounded;
 use crate::config::RecordSettings;
 use crate::error::Error;
 use crate::vault::Fresh;
@@ -178,7 +177,7 @@ impl Reception<'_> {
         match (fields.patient(), fields.kind()) {
             (Some(patient), Some(kind)) if !self.amending && self.fresh.is_some() => {
                 let attempt = Attempt::on_patient(self.caller, patient, Action::of_writing(kind));
-                bounded(precheck(self.app, attempt)).await
+                self.app.patience().with(precheck(self.app, attempt)).await
             }
             _ => Ok(()),
         }

@@ -1,5 +1,6 @@
 //! Amendments and withdrawals: nothing is lost, one version counts.
 
+use medical_record_service::store::records::{self, StoredWithdrawal, Written};
 use serde_json::{Value, json};
 
 use crate::helpers::{PDF, Person, TestApp, form, id_of, part};
@@ -117,6 +118,31 @@ async fn an_amendment_and_a_withdrawal_at_the_same_time_do_not_both_count() {
         let both = (amended.status.as_u16(), withdrawn.status.as_u16());
         assert!(matches!(both, (201, 409) | (409, 200)), "{both:?}");
     }
+}
+
+#[tokio::test]
+async fn a_decision_about_a_state_that_is_gone_changes_nothing() {
+    let app = TestApp::start().await;
+    let patient = app.patient();
+    let id = app.note(&patient, &patient).await;
+    let old = format!("/records/{}/{id}", patient.id);
+    let new = id_of(
+        &amend(&app, &patient, &old, &json!({"amendment_reason": "more"}))
+            .await
+            .expect(201),
+    );
+    let withdrawal = StoredWithdrawal {
+        at: app.clock.now(),
+        sealed_reason: Vec::new(),
+    };
+    let withdraw = async |head: &str| {
+        records::withdraw(&app.db, head.parse().unwrap(), &withdrawal)
+            .await
+            .unwrap()
+    };
+    assert_eq!(withdraw(&id).await, Written::Overtaken, "amended in between");
+    assert_eq!(withdraw(&new).await, Written::Done);
+    assert_eq!(withdraw(&new).await, Written::Overtaken, "withdrawn in between");
 }
 
 #[tokio::test]

@@ -181,7 +181,12 @@ async fn readers_at_the_same_time_all_find_their_place() {
 
 #[tokio::test]
 async fn a_changed_a_moved_and_a_missing_row_show() {
-    for (how, change) in [("changed", 0), ("removed", 1), ("renumbered", 2)] {
+    for (how, change) in [
+        ("changed", 0),
+        ("removed", 1),
+        ("renumbered", 2),
+        ("removed, and the gap closed", 3),
+    ] {
         let app = TestApp::start().await;
         let patient = app.patient();
         for _ in 0..4 {
@@ -200,11 +205,19 @@ async fn a_changed_a_moved_and_a_missing_row_show() {
                     .unwrap();
             }
             1 => drop(rows.delete_one(second).await.unwrap()),
-            _ => drop(
+            2 => drop(
                 rows.update_one(second, doc! { "$set": { "seq": 200 } })
                     .await
                     .unwrap(),
             ),
+            _ => {
+                rows.delete_one(second).await.unwrap();
+                for seq in 3..=4 {
+                    rows.update_one(doc! { "seq": seq }, doc! { "$inc": { "seq": -1 } })
+                        .await
+                        .unwrap();
+                }
+            }
         }
         let log = app.log(&patient).await;
         assert!(log.iter().any(|entry| entry["intact"] == false), "{how}");

@@ -2,8 +2,10 @@
 
 mod bus;
 mod disk;
+mod line;
 mod wire;
 
+pub(crate) use line::{Condition, Line};
 pub(crate) use wire::Wire;
 
 use std::collections::HashMap;

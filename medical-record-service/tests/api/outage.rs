@@ -5,157 +5,79 @@
     reason = "tasks end with the test's runtime, and the environment says where servers are"
 )]
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common_testing::{Peers, eventually, mongo_database};
-use medical_record_service::config::MongoSettings;
+use common_testing::{As, Peers, eventually};
 use medical_record_service::store;
 use medical_record_service::upload::sweeper;
 use mongodb::bson::{Document, doc};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
-use crate::helpers::{PDF, Setup, TestApp, form, part};
+use crate::helpers::{Condition, Line, PDF, Setup, TestApp, form, part};
 
-/// Carries bytes to the real server, until it is told not to.
-struct Line {
-    address: SocketAddr,
-    open: watch::Sender<bool>,
-}
-
-impl Line {
-    async fn to(target: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let open = watch::Sender::new(true);
-        let state = open.subscribe();
-        let target: Arc<str> = target.into();
-        drop(tokio::task::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                drop(tokio::task::spawn(carry(
-                    near,
-                    Arc::clone(&target),
-                    state.clone(),
-                )));
-            }
-        }));
-        Self { address, open }
-    }
-}
-
-async fn carry(mut near: TcpStream, target: Arc<str>, mut open: watch::Receiver<bool>) {
-    if !*open.borrow() {
-        return;
-    }
-    let mut far = TcpStream::connect(&*target).await.unwrap();
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-        _ = open.wait_for(|open| !open) => {}
-    }
-}
-
-fn server_url() -> String {
-    std::env::var("TEST_MONGODB_URL").unwrap()
+async fn status(app: &TestApp, path: &str) -> u16 {
+    app.client.get(path, As::Anyone).await.status.as_u16()
 }
 
 #[tokio::test]
 async fn while_the_database_is_away_every_answer_is_503_and_then_all_is_well_again() {
-    let url = server_url();
-    let host = url
-        .split('@')
-        .nth(1)
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap()
-        .to_owned();
-    let line = Line::to(host.clone()).await;
-    let settings = MongoSettings {
-        url: url.replace(&host, &line.address.to_string()).into(),
-        database: mongo_database().await.name().to_owned(),
-        pool_size: 4,
-        timeout_ms: 300,
-    };
-    let db = store::connect(&settings).await.unwrap();
-    let app = TestApp::on(db, Peers::start().await, Setup::default()).await;
-    let (patient, doctor) = app.pair();
-    let id = app.document(&doctor, &patient).await;
-    let path = format!("/records/{}/{id}/file", patient.id);
+    for condition in [Condition::Cut, Condition::Frozen] {
+        let line = Line::in_condition(Condition::Open).await;
+        let db = store::connect(&line.settings).await.unwrap();
+        let setup = Setup {
+            settings: "records: {step_timeout_ms: 1000}".to_owned(),
+            ..Setup::default()
+        };
+        let app = TestApp::on(db, Peers::start().await, setup).await;
+        let (patient, doctor) = app.pair();
+        let id = app.document(&doctor, &patient).await;
+        let path = format!("/records/{}/{id}/file", patient.id);
 
-    line.open.send_replace(false);
-    for who in [&patient, &doctor] {
-        for path in [&path, &format!("/records/{}", patient.id)] {
-            let answer = app.get(who, path).await;
-            assert_eq!(answer.problem(503), "unavailable");
-            assert!(answer.headers.contains_key("retry-after"));
+        line.set(condition);
+        for who in [&patient, &doctor] {
+            for path in [&path, &format!("/records/{}", patient.id)] {
+                let answer = app.get(who, path).await;
+                assert_eq!(answer.problem(503), "unavailable", "{condition:?}");
+                assert!(answer.headers.contains_key("retry-after"));
+            }
         }
-    }
-    let upload = app
-        .upload(
-            &doctor,
-            form(&patient, "OTHER").part("file", part(PDF, "a.pdf", "application/pdf")),
-        )
-        .await;
-    assert_eq!(upload.problem(503), "unavailable");
-    assert_eq!(
-        app.client.get("/readyz", common_testing::As::Anyone).await.status,
-        503
-    );
-    assert_eq!(
-        app.client.get("/livez", common_testing::As::Anyone).await.status,
-        200
-    );
+        let upload = form(&patient, "OTHER").part("file", part(PDF, "a.pdf", "application/pdf"));
+        assert_eq!(
+            app.upload(&doctor, upload).await.problem(503),
+            "unavailable",
+            "{condition:?}"
+        );
+        assert_eq!(status(&app, "/readyz").await, 503, "{condition:?}");
+        assert_eq!(status(&app, "/livez").await, 200, "{condition:?}");
 
-    line.open.send_replace(true);
-    eventually("it recovers by itself", || async {
-        (app.get(&patient, &path).await.status == 200).then_some(())
-    })
-    .await;
-    app.document(&doctor, &patient).await;
-    assert_eq!(
-        app.client.get("/readyz", common_testing::As::Anyone).await.status,
-        200
-    );
+        line.set(Condition::Open);
+        eventually("it recovers by itself", || async {
+            (app.get(&patient, &path).await.status == 200).then_some(())
+        })
+        .await;
+        eventually("it takes records again", || async {
+            let upload = form(&patient, "OTHER").part("file", part(PDF, "a.pdf", "application/pdf"));
+            (app.upload(&doctor, upload).await.status == 201).then_some(())
+        })
+        .await;
+        eventually("it is ready again", || async {
+            (status(&app, "/readyz").await == 200).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
 async fn a_service_that_starts_before_its_database_is_ready_when_that_is() {
-    let url = server_url();
-    let host = url
-        .split('@')
-        .nth(1)
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap()
-        .to_owned();
-    let line = Line::to(host.clone()).await;
-    line.open.send_replace(false);
-    let settings = MongoSettings {
-        url: url.replace(&host, &line.address.to_string()).into(),
-        database: mongo_database().await.name().to_owned(),
-        pool_size: 4,
-        timeout_ms: 300,
-    };
-    let app = TestApp::on(
-        store::connect(&settings).await.unwrap(),
-        Peers::start().await,
-        Setup::default(),
-    )
-    .await;
+    let line = Line::in_condition(Condition::Cut).await;
+    let db = store::connect(&line.settings).await.unwrap();
+    let app = TestApp::on(db, Peers::start().await, Setup::default()).await;
     let patient = app.patient();
-    assert_eq!(
-        app.get(&patient, &format!("/records/{}", patient.id))
-            .await
-            .problem(503),
-        "unavailable"
-    );
-    line.open.send_replace(true);
+    let answer = app.get(&patient, &format!("/records/{}", patient.id)).await;
+    assert_eq!(answer.problem(503), "unavailable");
+    line.set(Condition::Open);
     eventually("it is ready", || async {
-        (app.client.get("/readyz", common_testing::As::Anyone).await.status == 200).then_some(())
+        (status(&app, "/readyz").await == 200).then_some(())
     })
     .await;
     app.note(&patient, &patient).await;
