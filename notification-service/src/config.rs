@@ -118,6 +118,7 @@ pub struct ReminderSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct RetentionSettings {
     pub inbox_days: u32,
+    pub words_days: u32,
 }
 
 impl config::Settings for Settings {

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use common::clients::users::UserCard;
 use common::ids::UserId;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::audience::{Notice, reminder};
 use crate::events::{Listener, tell};
-use crate::store::inbox;
 use crate::store::reminders::{self, Due};
+use crate::store::{inbox, ledger};
 
 const BATCH: u32 = 100;
 /// Between two sweeps of what nobody needs any more.
@@ -57,17 +58,19 @@ impl Listener {
         Ok(due.len())
     }
 
-    /// Forgets the ids of old events, now and then, until the process stops.
+    async fn forget(&self) -> sqlx::Result<()> {
+        let (now, settings) = (self.clock.now(), self.settings.current());
+        let before = |days: u32| now - TimeDelta::days(i64::from(days));
+        let mut db = self.pool.acquire().await?;
+        inbox::forget(&mut db, before(settings.retention.inbox_days)).await?;
+        ledger::forget_words(&mut db, before(settings.retention.words_days)).await
+    }
+
+    /// Forgets the ids of old events and the words of old messages, now and then, until the process stops.
     pub async fn sweep(&self, stop: &CancellationToken) {
         loop {
-            let days = i64::from(self.settings.current().retention.inbox_days);
-            let until = self.clock.now() - chrono::TimeDelta::days(days);
-            let swept = match self.pool.acquire().await {
-                Ok(mut db) => inbox::forget(&mut db, until).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = swept {
-                tracing::warn!(%error, "the inbox cannot be swept");
+            if let Err(error) = self.forget().await {
+                tracing::warn!(%error, "what is old cannot be swept");
             }
             tokio::select! {
                 () = stop.cancelled() => return,

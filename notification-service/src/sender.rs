@@ -1,5 +1,6 @@
 //! Sends what is due: one loop for each channel, so that a slow one does not hold up the other.
 
+mod doubt;
 mod gate;
 mod prepare;
 
@@ -93,7 +94,7 @@ impl Sender {
             return Ok(0);
         }
         let mut db = self.pool.acquire().await?;
-        claims::recover(&mut db, now).await?;
+        claims::recover(&mut db, channel, now).await?;
         let claimed = claims::claim(&mut db, channel, admitted, now).await?;
         drop(db);
         let count = claimed.len();
@@ -118,8 +119,13 @@ impl Sender {
 
     async fn handle(&self, one: &Claimed) -> sqlx::Result<()> {
         let decision = self.prepare(one).await?;
+        let known = self.settle_doubt(one, &decision).await?;
         let now = self.clock.now();
         let mut db = self.pool.acquire().await?;
+        if let Some(next) = known {
+            report(one, &next);
+            return claims::end(&mut db, one, &next, now).await;
+        }
         match decision {
             Decision::Skip(reason) => {
                 count(one.channel, "skipped");

@@ -49,6 +49,16 @@ pub enum Sms {
     File(SmsFolder),
 }
 
+/// What a provider says of a message whose fate is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trace {
+    /// It has it, under this id.
+    Found(String),
+    /// It never had it.
+    Absent,
+    Unknown,
+}
+
 impl Email {
     /// # Errors
     /// When the settings of the chosen transport are incomplete or unsafe.
@@ -99,6 +109,16 @@ impl Sms {
         match self {
             Self::Twilio(twilio) => twilio.send(ticket, to, body).await,
             Self::File(folder) => folder.send(ticket, to, body).await,
+        }
+    }
+}
+
+impl Sms {
+    /// The ids of messages with these words that the provider took for `to` since then; `None` if it cannot say.
+    pub async fn sent_since(&self, to: &str, body: &str, since: DateTime<Utc>) -> Option<Vec<String>> {
+        match self {
+            Self::Twilio(twilio) => twilio.sent_since(to, body, since).await,
+            Self::File(_) => None,
         }
     }
 }

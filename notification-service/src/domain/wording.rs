@@ -89,7 +89,8 @@ impl Wording<'_> {
             Template::AppointmentReminder => {
                 format!("Reminder: you have an appointment on {}.", self.start())
             }
-            Template::Message => self.facts.message.clone().unwrap_or_default(),
+            // Exactly what was written, which may be as long as an SMS can be.
+            Template::Message => return self.facts.message.clone().unwrap_or_default(),
             _ => format!("{}. Log in to see more.", self.subject()),
         };
         format!("{}: {sentence}", self.clinic)

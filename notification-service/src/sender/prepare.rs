@@ -6,10 +6,10 @@ use common::clients::users::UserCard;
 use common::http::CallError;
 
 use super::Sender;
+use super::doubt::UNKNOWN;
 use crate::config::Settings;
 use crate::domain::address::may_text;
 use crate::domain::channel::Channel;
-use crate::domain::outcome::resend;
 use crate::domain::preferences::{quiet_at, respects_quiet, wants};
 use crate::domain::status::{SkipReason, State};
 use crate::domain::template::{Category, Template};
@@ -166,17 +166,10 @@ impl Sender {
 
 fn still_wanted(one: &Claimed, now: DateTime<Utc>) -> Objection<()> {
     let late = one.expires_at.is_some_and(|end| end <= now);
-    if one.state == State::Ambiguous {
-        // The provider was given time to report and did not.
-        if late || !resend(one.template.resend(), one.possible_duplicate) {
-            return Err(Decision::Fail("unknown-outcome".to_owned()));
-        }
-        return Ok(());
-    }
-    if late {
-        Err(Decision::Skip(SkipReason::TooLate))
-    } else {
-        Ok(())
+    match (late, one.state) {
+        (false, _) => Ok(()),
+        (true, State::Ambiguous) => Err(Decision::Fail(UNKNOWN.to_owned())),
+        (true, _) => Err(Decision::Skip(SkipReason::TooLate)),
     }
 }
 

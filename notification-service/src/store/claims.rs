@@ -11,6 +11,8 @@ use crate::domain::outcome::Next;
 use crate::domain::status::State;
 use crate::domain::template::Template;
 
+/// Longer than it takes to look at what a message needs.
+const CLAIM: TimeDelta = TimeDelta::minutes(1);
 /// Longer than any provider may take to answer.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
 /// How long a provider's report is waited for when this process died over a message.
@@ -30,6 +32,7 @@ pub struct Claimed {
     pub facts: Facts,
     pub possible_duplicate: bool,
     pub due_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     /// Proves that it is still ours.
     pub claim: Uuid,
@@ -49,7 +52,7 @@ pub async fn claim(
            and (claimed_until is null or claimed_until < ?)
          order by next_at limit ?",
         claim,
-        now + LEASE,
+        now + CLAIM,
         channel.as_str(),
         now,
         now,
@@ -63,7 +66,7 @@ pub async fn claim(
     let rows = sqlx::query!(
         r#"select id as "id: NotificationId", user_id as "user_id: UserId", template, state, attempts,
                   appointment_id as "appointment_id: AppointmentId", version, facts,
-                  possible_duplicate as "possible_duplicate: bool", due_at as "due_at: DateTime<Utc>",
+                  possible_duplicate as "possible_duplicate: bool", due_at as "due_at: DateTime<Utc>", created_at as "created_at: DateTime<Utc>",
                   expires_at as "expires_at: DateTime<Utc>"
            from notifications where claim = ? order by next_at"#,
         claim
@@ -83,6 +86,7 @@ pub async fn claim(
             facts: serde_json::from_str(&row.facts)?,
             possible_duplicate: row.possible_duplicate,
             due_at: row.due_at,
+            created_at: row.created_at,
             expires_at: row.expires_at,
             claim,
         })
@@ -137,7 +141,7 @@ pub async fn end(
         .await
         .map(drop),
         Next::Skip(reason) => sqlx::query!(
-            "update notifications set state = 'SKIPPED', skip_reason = ?, facts = '{}', claim = null,
+            "update notifications set state = 'SKIPPED', skip_reason = ?, facts = '', claim = null,
                      claimed_until = null
                  where id = ? and claim = ? and state in ('QUEUED', 'SENDING', 'AMBIGUOUS')",
             reason.as_str(),
@@ -150,7 +154,7 @@ pub async fn end(
     }
 }
 
-/// The message is out of our hands: its words are forgotten.
+/// The message is out of our hands. Once it has arrived its words are forgotten; before, it may have to be repeated.
 async fn arrived(
     db: &mut MySqlConnection,
     one: &Claimed,
@@ -158,11 +162,12 @@ async fn arrived(
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update notifications set state = if(state = 'SENDING', ?, state), facts = '{}',
+        "update notifications set state = if(state in ('SENDING', 'AMBIGUOUS'), ?, state), facts = if(?, '', facts),
              provider_message_id = coalesce(provider_message_id, ?), sent_at = coalesce(sent_at, ?),
              claim = null, claimed_until = null
          where id = ? and claim = ?",
         state.as_str(),
+        state == State::Delivered,
         provider_id,
         now,
         one.id,
@@ -207,12 +212,13 @@ pub async fn postpone(db: &mut MySqlConnection, one: &Claimed, until: DateTime<U
 }
 
 /// Messages over which an instance died: whether they went out is for the provider to tell.
-pub async fn recover(db: &mut MySqlConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn recover(db: &mut MySqlConnection, channel: Channel, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "update notifications set state = 'AMBIGUOUS', next_at = ?, failure = 'interrupted', claim = null,
              claimed_until = null
-         where state = 'SENDING' and claimed_until < ?",
+         where channel = ? and state = 'SENDING' and claimed_until < ?",
         now + REPORT,
+        channel.as_str(),
         now
     )
     .execute(db)

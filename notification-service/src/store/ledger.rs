@@ -78,10 +78,11 @@ pub async fn report(
     };
     let failure = (report == Report::Undeliverable).then_some("undeliverable");
     sqlx::query!(
-        "update notifications set state = ?, failure = ?, sent_at = coalesce(sent_at, ?),
+        "update notifications set state = ?, facts = if(?, '', facts), failure = ?, sent_at = coalesce(sent_at, ?),
              provider_message_id = coalesce(provider_message_id, ?)
          where id = ?",
         next.as_str(),
+        next == State::Delivered,
         failure,
         now,
         provider_id,
@@ -98,16 +99,22 @@ pub async fn sms_since(
     user: UserId,
     since: DateTime<Utc>,
 ) -> sqlx::Result<(u32, u32)> {
-    let row = sqlx::query!(
-        r#"select count(if(user_id = ?, 1, null)) as "own: i64", count(*) as "all: i64" from notifications
-           where channel = 'SMS' and attempts > 0 and created_at > ?"#,
-        user,
+    let own = sqlx::query_scalar!(
+        "select count(*) from notifications
+         where channel = 'SMS' and attempts > 0 and created_at > ? and user_id = ?",
+        since,
+        user
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let all = sqlx::query_scalar!(
+        "select count(*) from notifications where channel = 'SMS' and attempts > 0 and created_at > ?",
         since
     )
     .fetch_one(db)
     .await?;
     let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
-    Ok((count(row.own), count(row.all)))
+    Ok((count(own), count(all)))
 }
 
 /// Whether a later change of the same visit has been told to this user over this channel already.
@@ -124,4 +131,27 @@ pub async fn told_later(db: &mut MySqlConnection, one: &Claimed) -> sqlx::Result
     .fetch_optional(db)
     .await?;
     Ok(later.is_some())
+}
+
+/// Whether a message of ours is known to have this id at its provider.
+pub async fn knows(db: &mut MySqlConnection, provider_message_id: &str) -> sqlx::Result<bool> {
+    let known = sqlx::query!(
+        "select id from notifications where provider_message_id = ? limit 1",
+        provider_message_id
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(known.is_some())
+}
+
+/// Forgets the words of old messages that were sent or given up, some thousands at a time.
+pub async fn forget_words(db: &mut MySqlConnection, until: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update notifications set facts = ''
+         where state in ('SENT', 'FAILED') and created_at < ? and facts <> '' limit 5000",
+        until
+    )
+    .execute(db)
+    .await
+    .map(drop)
 }

@@ -131,7 +131,7 @@ pub async fn find(db: &mut MySqlConnection, id: NotificationId) -> sqlx::Result<
     row.map(Notification::try_from).transpose()
 }
 
-/// Queues a FAILED notification once more; `false` if it is not FAILED (any more).
+/// Queues a FAILED notification once more; `false` if it is not FAILED (any more) or its words are forgotten.
 pub async fn requeue(
     db: &mut MySqlConnection,
     id: NotificationId,
@@ -141,7 +141,7 @@ pub async fn requeue(
     let queued = sqlx::query!(
         "update notifications set state = 'QUEUED', next_at = ?, sent_at = null, failure = null,
              expires_at = if(category = 'MESSAGE', ?, expires_at)
-         where id = ? and state = 'FAILED'",
+         where id = ? and state = 'FAILED' and facts <> ''",
         now,
         expires_at,
         id

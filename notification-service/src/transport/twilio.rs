@@ -1,5 +1,5 @@
 use anyhow::Context;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -10,6 +10,10 @@ use crate::config::Settings;
 use crate::domain::outcome::Outcome;
 
 const MAX_ANSWER: usize = 64 * 1024;
+const MAX_PAGE: usize = 1024 * 1024;
+const PAGE: &str = "50";
+/// Between Twilio's clock and ours.
+const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(1);
 const LONGEST_VALIDITY: TimeDelta = TimeDelta::hours(10);
 
 pub struct Twilio {
@@ -19,6 +23,20 @@ pub struct Twilio {
     password: SecretString,
     from: (&'static str, String),
     callback: Url,
+}
+
+/// A page of messages, the newest first.
+#[derive(Deserialize)]
+struct Page {
+    messages: Vec<Listed>,
+    next_page_uri: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    sid: String,
+    body: String,
+    date_created: String,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +104,33 @@ impl Twilio {
         }
     }
 
+    /// The ids of messages with these words that were made for `to` since then; `None` if Twilio cannot be asked,
+    /// or has more to show than a page.
+    pub(super) async fn sent_since(&self, to: &str, body: &str, since: DateTime<Utc>) -> Option<Vec<String>> {
+        let request = self
+            .client
+            .get(self.url.clone())
+            .query(&[("To", to), ("PageSize", PAGE)])
+            .basic_auth(&self.user, Some(self.password.expose_secret()));
+        let response = request.send().await.ok()?;
+        if response.status() != StatusCode::OK {
+            return None;
+        }
+        let page: Page = serde_json::from_slice(&read(response, MAX_PAGE).await?).ok()?;
+        let since = since - CLOCK_DIFFERENCE;
+        let mut found = Vec::new();
+        let mut seen_all = page.next_page_uri.is_none();
+        for message in page.messages {
+            let made = DateTime::parse_from_rfc2822(&message.date_created).ok()?;
+            if made < since {
+                seen_all = true;
+            } else if message.body == body && is_sid(&message.sid) {
+                found.push(message.sid);
+            }
+        }
+        (seen_all || !found.is_empty()).then_some(found)
+    }
+
     /// Our own id in the address: the report finds its message even when the answer to the request was lost.
     fn callback_for(&self, ticket: Ticket) -> Url {
         let mut url = self.callback.clone();
@@ -108,7 +153,7 @@ async fn judge(response: Response, ticket: Ticket) -> Outcome {
     let status = response.status();
     let wait = asked_wait(&response, ticket.now);
     let plain = format!("twilio-{}", status.as_u16());
-    let body = read(response).await;
+    let body = read(response, MAX_ANSWER).await;
     if status.is_success() {
         let created = body.and_then(|body| serde_json::from_slice::<Created>(&body).ok());
         return match created.filter(|created| is_sid(&created.sid)) {
@@ -141,11 +186,11 @@ fn is_sid(sid: &str) -> bool {
 }
 
 /// `None` when it breaks off or is longer than any answer to be expected.
-async fn read(mut response: Response) -> Option<Vec<u8>> {
+async fn read(mut response: Response, most: usize) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER {
+        if body.len() > most {
             return None;
         }
     }

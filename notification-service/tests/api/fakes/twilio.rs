@@ -11,12 +11,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::extract::Json;
-use http::{StatusCode, header};
-use serde_json::json;
+use chrono::{DateTime, Utc};
+use common::extract::{Json, Query};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Mood;
+use crate::helpers::NOW;
 
 pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "12345";
@@ -45,6 +47,7 @@ struct Inner {
     sent: Vec<HashMap<String, String>>,
     calls: usize,
     strangers: usize,
+    silent: bool,
 }
 
 impl FakeTwilio {
@@ -52,7 +55,7 @@ impl FakeTwilio {
         let state = Arc::new(Mutex::new(Inner::default()));
         let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
         let router = Router::new()
-            .route(&path, post(create))
+            .route(&path, post(create).get(list))
             .route("/elsewhere", axum::routing::any(stranger))
             .with_state(state.clone());
         Self {
@@ -80,6 +83,11 @@ impl FakeTwilio {
     pub(crate) fn strangers(&self) -> usize {
         self.state.lock().unwrap().strangers
     }
+
+    /// From now on questions about messages are not answered.
+    pub(crate) fn be_silent(&self) {
+        self.state.lock().unwrap().silent = true;
+    }
 }
 
 type Shared = State<Arc<Mutex<Inner>>>;
@@ -89,14 +97,39 @@ async fn stranger(State(state): Shared) -> StatusCode {
     StatusCode::OK
 }
 
+async fn list(
+    State(state): Shared,
+    Query(wanted): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if !is_ours(&headers) {
+        return refuse(StatusCode::UNAUTHORIZED, 20_003);
+    }
+    let state = state.lock().unwrap();
+    if state.silent {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let to = state
+        .sent
+        .iter()
+        .rev()
+        .filter(|message| message["To"] == wanted["To"]);
+    let shown: Vec<Value> = to
+        .map(|message| json!({"sid": message["sid"], "body": message["Body"], "date_created": message["made"], "status": "sent"}))
+        .collect();
+    Json(json!({"messages": shown, "next_page_uri": null, "page": 0, "page_size": 50})).into_response()
+}
+
+fn is_ours(headers: &HeaderMap) -> bool {
+    let expected = format!("Basic {}", STANDARD.encode(format!("{ACCOUNT}:{TOKEN}")));
+    headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|given| given == expected.as_str())
+}
+
 async fn create(State(state): Shared, request: Request) -> Response {
     state.lock().unwrap().calls += 1;
-    let expected = format!("Basic {}", STANDARD.encode(format!("{ACCOUNT}:{TOKEN}")));
-    if request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .is_none_or(|given| given != expected.as_str())
-    {
+    if !is_ours(request.headers()) {
         return refuse(StatusCode::UNAUTHORIZED, 20_003);
     }
     if request.headers()[header::CONTENT_TYPE] != "application/x-www-form-urlencoded" {
@@ -120,6 +153,10 @@ async fn create(State(state): Shared, request: Request) -> Response {
     if mood.takes() {
         let mut taken = form.clone();
         taken.insert("sid".to_owned(), sid.clone());
+        taken.insert(
+            "made".to_owned(),
+            NOW.parse::<DateTime<Utc>>().unwrap().to_rfc2822(),
+        );
         state.lock().unwrap().sent.push(taken);
     }
     if let Some(answer) = mood.answer("/elsewhere").await {

@@ -220,6 +220,11 @@ async fn a_report_of_an_earlier_try_does_not_touch_the_later_one() {
         .await
         .expect(204);
     assert_eq!(status(&app, &id).await, "SENT");
+    assert_eq!(
+        twilio.sent()[1]["Body"],
+        twilio.sent()[0]["Body"],
+        "with its words"
+    );
 }
 
 #[tokio::test]
