@@ -45,7 +45,9 @@ impl Fleet {
         let fleet = Self::prepare().await;
         let (first, others) = SERVICES.split_at(1);
         for group in [first, others] {
-            group.iter().for_each(|service| fleet.launch(service));
+            for service in group {
+                fleet.launch(service);
+            }
             for service in group {
                 fleet.await_ready(service).await;
             }
