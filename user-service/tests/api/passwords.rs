@@ -193,7 +193,7 @@ async fn a_reset_token_is_for_the_mailer_s_eyes() {
 
 #[tokio::test]
 async fn a_reset_opens_an_account_that_strangers_had_paused() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with_clock().await;
     app.post("/register", &crate::helpers::patient_form("ann@x.example"))
         .await
         .expect(201);
