@@ -139,7 +139,10 @@ mod tests {
     use super::*;
 
     fn object(value: Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
+        match value {
+            Value::Object(members) => members,
+            other => panic!("no object: {other}"),
+        }
     }
 
     fn nested(flat: Value) -> Value {
