@@ -8,7 +8,7 @@ mod process;
 mod routes;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -176,17 +176,17 @@ fn seconds(clock: &Clock) -> f64 {
 
 /// The process has one recorder; tests start many services in one process.
 fn recorder() -> anyhow::Result<PrometheusHandle> {
-    static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    // Held while the recorder is made: whoever comes meanwhile must get that one's handle.
+    let mut made = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*made {
         return Ok(handle.clone());
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
         .build_recorder();
     let handle = recorder.handle();
-    // Lost against another thread: its recorder is in force, so its handle is the one to use.
-    if metrics::set_global_recorder(recorder).is_ok() {
-        return Ok(RECORDER.get_or_init(|| handle).clone());
-    }
-    Ok(RECORDER.get().cloned().unwrap_or(handle))
+    metrics::set_global_recorder(recorder)?;
+    *made = Some(handle.clone());
+    Ok(handle)
 }
