@@ -122,8 +122,11 @@ pub fn in_place_of(status: StatusCode) -> Problem {
 
 fn upstream(failure: Failure) -> Problem {
     match failure {
-        Failure::Nobody(_) => Problem::unavailable("The part of the system behind this path is away."),
-        Failure::Unreachable | Failure::BrokeOff | Failure::Body(Broken::Service) => {
+        // Nothing was sent: coming back is safe.
+        Failure::Nobody(_) | Failure::Unreachable => {
+            Problem::unavailable("The part of the system behind this path is away.")
+        }
+        Failure::BrokeOff | Failure::Body(Broken::Service) => {
             Problem::new(StatusCode::BAD_GATEWAY, "bad-gateway", "No answer from behind")
                 .detail("The part of the system behind this path did not answer. What you asked for may or may not have happened.")
         }

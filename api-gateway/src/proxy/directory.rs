@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -40,6 +40,8 @@ pub struct Instance {
     generation: i64,
     in_flight: AtomicUsize,
     breaker: Mutex<Breaker>,
+    /// The breaker is not simply closed, so it is worth asking.
+    in_doubt: AtomicBool,
 }
 
 /// What kind of instance is wanted.
@@ -141,19 +143,17 @@ impl Service {
         } else {
             [Standing::Good, Standing::Probe, Standing::Doubtful]
         };
-        let fits = |instance: &&Arc<Instance>| {
-            Some(instance.serial) != wish.not && instance.load() < wish.max_in_flight
-        };
-        let standings: Vec<_> = instances
-            .iter()
-            .filter(fits)
-            .map(|i| (i, i.standing(now)))
-            .collect();
         for wanted in order {
-            let chosen = standings.iter().filter(|(_, standing)| *standing == wanted);
-            let chosen: Vec<_> = chosen.map(|(instance, _)| *instance).collect();
-            let index = dice.choose(chosen.len(), |index| chosen[index].load());
-            if let Some(ticket) = index.and_then(|index| chosen[index].admit(now)) {
+            let fits = |instance: &&Arc<Instance>| {
+                Some(instance.serial) != wish.not
+                    && instance.load() < wish.max_in_flight
+                    && instance.standing(now) == wanted
+            };
+            // Looked through again rather than collected: there are few instances, and many requests.
+            let fit = |index: usize| instances.iter().filter(fits).nth(index);
+            let load = |index| fit(index).map_or(usize::MAX, |instance| instance.load());
+            let chosen = dice.choose(instances.iter().filter(fits).count(), load);
+            if let Some(ticket) = chosen.and_then(fit).and_then(|instance| instance.admit(now)) {
                 return Ok(ticket);
             }
         }
@@ -179,6 +179,7 @@ impl Instance {
             generation: listed.generation,
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
+            in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -187,6 +188,9 @@ impl Instance {
     }
 
     fn standing(&self, now: Instant) -> Standing {
+        if !self.in_doubt.load(Ordering::Relaxed) {
+            return Standing::Good;
+        }
         self.breaker().standing(now)
     }
 
@@ -195,7 +199,8 @@ impl Instance {
     }
 
     fn admit(self: &Arc<Self>, now: Instant) -> Option<Ticket> {
-        self.breaker().admit(now).then(|| {
+        let admitted = !self.in_doubt.load(Ordering::Relaxed) || self.breaker().admit(now);
+        admitted.then(|| {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
             Ticket {
                 instance: Arc::clone(self),
@@ -209,7 +214,13 @@ impl Ticket {
     /// Say how the call went.
     pub fn tell(&mut self, outcome: Outcome) {
         self.told = true;
-        if self.instance.breaker().record(outcome, Instant::now()) {
+        let now = Instant::now();
+        let mut breaker = self.instance.breaker();
+        let opened = breaker.record(outcome, now);
+        let in_doubt = breaker.standing(now) != Standing::Good;
+        self.instance.in_doubt.store(in_doubt, Ordering::Relaxed);
+        drop(breaker);
+        if opened {
             metrics::counter!("gateway_ejections_total", "outcome" => outcome.name()).increment(1);
             tracing::warn!(
                 instance = self.instance.id,

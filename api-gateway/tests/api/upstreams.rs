@@ -39,23 +39,27 @@ async fn connections_to_a_service_are_used_again() {
 }
 
 #[tokio::test]
-async fn nobody_answering_is_502_without_a_word_about_whom() {
+async fn nobody_answering_is_503_without_a_word_about_whom() {
     let dead = dead_address().await;
-    let stage = Stage::at(&[dead], "{}");
+    let mut stage = Stage::at(&[dead], "{}");
     let answer = stage.client.get(JWKS, As::Anyone).await;
-    assert_eq!(answer.problem(502), "bad-gateway");
+    assert_eq!(answer.problem(503), "unavailable");
+    assert!(answer.headers.contains_key("retry-after"));
     assert!(
         !answer.text().contains("127.0.0.1") && !answer.text().contains("user-service"),
         "{}",
         answer.text()
     );
-    // And after a few of those it is not even tried.
     for _ in 0..5 {
         stage.client.get(JWKS, As::Anyone).await;
     }
-    let answer = stage.client.get(JWKS, As::Anyone).await;
-    assert_eq!(answer.problem(503), "unavailable");
-    assert!(answer.headers.contains_key("retry-after"));
+    assert!(stage.stop().await);
+    let log = stage.log();
+    assert!(log.contains("reason=unreachable"), "{log}");
+    assert!(
+        log.contains("reason=no-instance"),
+        "after a few of those it is not even tried: {log}"
+    );
 }
 
 #[tokio::test]
