@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use common::broker::AmqpSettings;
 use common::events::{Payload, RecordChange};
 use common::ids::RecordId;
-use common_testing::{eventually, mongo_database};
+use common_testing::eventually;
 use serde_json::json;
 
 use crate::helpers::{Setup, TestApp, form, pdf};
@@ -61,7 +61,7 @@ async fn without_a_broker_records_are_written_and_their_events_wait() {
         amqp: AmqpSettings::for_test("amqp://127.0.0.1:1/nowhere"),
         ..Setup::default()
     };
-    let app = TestApp::on(mongo_database().await, healthy.peers.clone(), setup).await;
+    let app = TestApp::with(setup).await;
     let (patient, doctor) = app.pair();
     let id = app.document(&doctor, &patient).await;
     app.get(&patient, &format!("/records/{}/{id}/file", patient.id))

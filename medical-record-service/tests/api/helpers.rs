@@ -39,6 +39,7 @@ pub(crate) struct TestApp {
     pub(crate) broker: Broker,
     pub(crate) amqp: AmqpSettings,
     mint: TokenMint,
+    owns_database: bool,
 }
 
 /// Somebody with a token.
@@ -65,6 +66,14 @@ impl Default for Setup {
     }
 }
 
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if self.owns_database {
+            disk::forget(self.db.name());
+        }
+    }
+}
+
 impl TestApp {
     pub(crate) async fn start() -> Self {
         Self::with(Setup::default()).await
@@ -79,7 +88,9 @@ impl TestApp {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        Self::on(mongo_database().await, Peers::start().await, setup).await
+        let mut app = Self::on(mongo_database().await, Peers::start().await, setup).await;
+        app.owns_database = true;
+        app
     }
 
     pub(crate) async fn on(db: Database, peers: Peers, setup: Setup) -> Self {
@@ -101,6 +112,7 @@ impl TestApp {
             broker,
             amqp: setup.amqp,
             mint,
+            owns_database: false,
         }
     }
 

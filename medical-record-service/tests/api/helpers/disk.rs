@@ -46,3 +46,30 @@ impl TestApp {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
+
+/// Drop a database. Each is dozens of files, and thousands of forgotten ones slow the server down.
+pub(crate) fn forget(name: &str) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the environment says where the server is"
+    )]
+    let url = std::env::var("TEST_MONGODB_URL").unwrap();
+    let name = name.to_owned();
+    let dropping = async move {
+        mongodb::Client::with_uri_str(url)
+            .await?
+            .database(&name)
+            .drop()
+            .await
+    };
+    // A test that is over has no runtime left to wait on.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let dropped = std::thread::spawn(move || runtime.block_on(dropping)).join();
+    assert!(
+        dropped.is_ok_and(|dropped| dropped.is_ok()) || std::thread::panicking(),
+        "the database stays"
+    );
+}

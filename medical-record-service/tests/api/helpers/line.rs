@@ -68,6 +68,12 @@ impl Line {
     }
 }
 
+impl Drop for Line {
+    fn drop(&mut self) {
+        super::disk::forget(&self.settings.database);
+    }
+}
+
 async fn carry(near: TcpStream, target: Arc<str>, mut condition: watch::Receiver<Condition>) {
     if *condition.borrow() == Condition::Cut {
         return;
