@@ -182,7 +182,12 @@ async fn half_a_head_is_not_waited_for_without_end() {
                 "{beginning:?} is still waited for"
             );
         };
-        assert!(matches!(ended, Ok(0) | Err(_)), "{beginning:?}: {ended:?}");
+        // Closed, or told so first: which of the two depends on where in the head the time was up.
+        let told = scrap.starts_with(b"HTTP/1.1 4");
+        assert!(
+            told || matches!(ended, Ok(0) | Err(_)),
+            "{beginning:?}: {ended:?}"
+        );
         assert!(begun.elapsed() > Duration::from_millis(800));
     }
 }
