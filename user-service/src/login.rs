@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::second_factor::{self, Checked};
 use crate::sessions::{self, Tokens};
 use crate::state::AppState;
-use crate::store::users;
+use crate::store::credentials;
 use crate::throttle::Watch;
 
 /// What somebody claims to be.
@@ -42,7 +42,7 @@ struct Visitor<'a> {
 /// Log in.
 pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Result<LoggedIn, Error> {
     let key = key_of(&attempt.email);
-    let user = users::credentials_by_email(&mut *state.db.acquire().await?, &key).await?;
+    let user = credentials::find_by_email(&mut *state.db.acquire().await?, &key).await?;
     let id = user.as_ref().map(|user| user.id);
     let visitor = Visitor {
         client,
@@ -93,7 +93,7 @@ async fn enter(
     stronger: Option<String>,
 ) -> Result<LoggedIn, Error> {
     let mut change = Change::begin(state).await?;
-    let current = users::lock(change.db(), user.id)
+    let current = credentials::lock(change.db(), user.id)
         .await?
         .ok_or(Error::WrongCredentials)?;
     // The account may have changed while the password was being checked.
@@ -113,7 +113,7 @@ async fn enter(
         };
     visitor.watch.succeeded(&mut change).await?;
     if let Some(stronger) = stronger {
-        users::rehash(change.db(), current.id, &current.password_hash, &stronger).await?;
+        credentials::rehash(change.db(), current.id, &current.password_hash, &stronger).await?;
     }
     let tokens = sessions::begin(state, &mut change, &current, visitor.client).await?;
     change.note(

@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::hashing::Turn;
 use crate::sessions::{self, Reason};
 use crate::state::AppState;
+use crate::store::credentials;
 use crate::store::password_resets::{self, Request, Reset};
-use crate::store::users;
 use crate::throttle::{self, Watch};
 
 /// How soon a wish for a reset is looked at when the wake-up was missed.
@@ -38,7 +38,7 @@ pub async fn confirm_own(
     (pointer, typed): (&'static str, &SecretString),
     client: &Client,
 ) -> Result<(Credentials, Turn), Error> {
-    let user = users::credentials(&mut *state.db.acquire().await?, caller.id)
+    let user = credentials::find(&mut *state.db.acquire().await?, caller.id)
         .await?
         .ok_or(Error::NotFound)?;
     let watch = Watch::of(state, Some(user.id), "", client).await?;
@@ -76,13 +76,15 @@ pub async fn change(
     let hash = hash_new(&turn, ("/new_password", new), words(&user)).await?;
     drop(turn);
     let mut change = Change::begin(state).await?;
-    let locked = users::lock(change.db(), user.id).await?.ok_or(Error::NotFound)?;
+    let locked = credentials::lock(change.db(), user.id)
+        .await?
+        .ok_or(Error::NotFound)?;
     if locked.password_hash != user.password_hash {
         // Changed meanwhile by somebody else who knew it.
         return Err(Error::invalid("/current_password", "is not your password"));
     }
     let now = change.now();
-    users::set_password(change.db(), user.id, &hash, now).await?;
+    credentials::set_password(change.db(), user.id, &hash, now).await?;
     password_resets::close_all(change.db(), user.id, now).await?;
     sessions::end_all(
         &mut change,
@@ -119,7 +121,7 @@ pub async fn begin_next_reset(state: &AppState) -> Result<bool, Error> {
     let Some(request) = password_resets::take_request(change.db()).await? else {
         return Ok(false);
     };
-    let user = users::credentials_by_email(change.db(), &request.email_key).await?;
+    let user = credentials::find_by_email(change.db(), &request.email_key).await?;
     if let Some(user) = user.filter(|user| user.status == Status::Active) {
         begin_reset(state, &mut change, &user, &request).await?;
     }
@@ -201,7 +203,7 @@ pub async fn reset(state: &AppState, token: &str, new: SecretString, client: &Cl
     if !presented.is_of(&state.secrets.reset, reset.user) || !is_open(state, &reset) {
         return Err(worthless());
     }
-    let user = users::credentials(&mut connection, reset.user)
+    let user = credentials::find(&mut connection, reset.user)
         .await?
         .ok_or_else(worthless)?;
     drop(connection);
@@ -209,13 +211,15 @@ pub async fn reset(state: &AppState, token: &str, new: SecretString, client: &Cl
     let hash = hash_new(&turn, ("/new_password", new), words(&user)).await?;
     drop(turn);
     let mut change = Change::begin(state).await?;
-    users::lock(change.db(), user.id).await?.ok_or_else(worthless)?;
+    credentials::lock(change.db(), user.id)
+        .await?
+        .ok_or_else(worthless)?;
     let now = change.now();
     if !password_resets::close(change.db(), presented.reset, now).await? {
         return Err(worthless());
     }
     password_resets::close_all(change.db(), user.id, now).await?;
-    users::set_password(change.db(), user.id, &hash, now).await?;
+    credentials::set_password(change.db(), user.id, &hash, now).await?;
     throttle::forgive(&mut change, user.id).await?;
     sessions::end_all(&mut change, user.id, None, Reason::PasswordReset).await?;
     change.note(

@@ -15,8 +15,8 @@ use crate::domain::secrets::random;
 use crate::domain::user::{Credentials, Status};
 use crate::error::Error;
 use crate::state::AppState;
+use crate::store::credentials;
 use crate::store::sessions::{self, NewSession, Stored};
-use crate::store::users;
 
 /// Why a session ended: part of the event, the audit and the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ pub async fn refresh(
 
 /// The session's user, if the session may go on.
 async fn entitled(state: &AppState, change: &mut Change, stored: &Stored) -> Result<Credentials, Error> {
-    let user = users::credentials(change.db(), stored.user)
+    let user = credentials::find(change.db(), stored.user)
         .await?
         .ok_or(Error::RefreshRefused)?;
     let (idle, _) = state.settings().session.limits(user.role);

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::sessions::{self, Reason};
 use crate::state::AppState;
 use crate::store::guards::{self, Guard};
-use crate::store::{doctors, users};
+use crate::store::{credentials, doctors, users};
 
 /// What to change; `None` stays.
 pub struct Standing {
@@ -31,7 +31,7 @@ pub async fn change(
     let mut change = Change::begin(state).await?;
     // Two administrators who remove each other at once take turns here, and the second finds itself the last.
     guards::lock(change.db(), Guard::Admins).await?;
-    let before = users::lock(change.db(), id).await?.ok_or(Error::NotFound)?;
+    let before = credentials::lock(change.db(), id).await?.ok_or(Error::NotFound)?;
     let role = wanted.role.unwrap_or(before.role);
     let status = wanted.status.unwrap_or(before.status);
     let (was, stays) = (

@@ -1,6 +1,7 @@
 //! SQL and nothing else: functions on a connection, one file per table.
 
 pub mod audit;
+pub mod credentials;
 pub mod doctors;
 pub mod guards;
 pub mod password_resets;

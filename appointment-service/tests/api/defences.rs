@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlPool;
 use tokio::sync::Barrier;
 
 use crate::helpers::App;
-use crate::races::{assert_one_winner, double_bookings, race_behind_the_doctor};
+use crate::races::{assert_one_winner, double_bookings, race_past_the_overlap_search};
 
 async fn drop_unique_keys(app: &App) {
     // The keys of the foreign keys' columns are still needed.
@@ -31,7 +31,7 @@ async fn drop_unique_keys(app: &App) {
 async fn the_locks_alone_hold() {
     let app = App::start().await;
     drop_unique_keys(&app).await;
-    assert_one_winner(&race_behind_the_doctor(&app).await);
+    assert_one_winner(&race_past_the_overlap_search(&app).await);
     assert_eq!(double_bookings(&app.pool).await, 0);
 }
 
@@ -59,7 +59,7 @@ async fn the_locks_alone_hold_at_repeatable_read() {
     let nowhere = common::broker::AmqpSettings::for_test("amqp://127.0.0.1:1");
     let app = App::on(pool, nowhere, "").await;
     drop_unique_keys(&app).await;
-    assert_one_winner(&race_behind_the_doctor(&app).await);
+    assert_one_winner(&race_past_the_overlap_search(&app).await);
     assert_eq!(double_bookings(&app.pool).await, 0);
 }
 

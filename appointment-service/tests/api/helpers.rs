@@ -211,21 +211,16 @@ pub(crate) fn changed(value: &Value, member: &str, to: Value) -> Value {
     value
 }
 
-/// Runs `work` while the row `id` of `table` is locked, until `waiting` statements stand before locks: then all go on
-/// at once. So a race is run and not hoped for.
+/// Runs `work` while what `lock` selects (by one id) is locked, until `waiting` statements stand before locks: then all
+/// go on at once. So a race is run and not hoped for.
 pub(crate) async fn behind_lock<T>(
     pool: &MySqlPool,
-    (table, id): (&str, uuid::Uuid),
+    (lock, id): (&'static str, uuid::Uuid),
     waiting: i64,
     work: impl Future<Output = T>,
 ) -> T {
     let mut holder = pool.begin().await.unwrap();
-    let lock = format!("select id from {table} where id = ? for update");
-    sqlx::query(sqlx::AssertSqlSafe(lock))
-        .bind(id)
-        .execute(&mut *holder)
-        .await
-        .unwrap();
+    sqlx::query(lock).bind(id).execute(&mut *holder).await.unwrap();
     let release = async {
         let blocked = async || {
             let running: i64 = sqlx::query_scalar(

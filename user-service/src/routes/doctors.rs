@@ -20,7 +20,7 @@ use crate::domain::{availability, text};
 use crate::error::Error;
 use crate::state::AppState;
 use crate::store::doctors::{self, Decision, Filter};
-use crate::store::users;
+use crate::store::{credentials, users};
 
 /// Which doctors.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -118,7 +118,7 @@ pub async fn verify(
         Decided::Rejected => Verification::Rejected,
     };
     let mut change = Change::begin(&state).await?;
-    users::lock(change.db(), id).await?.ok_or(Error::NotFound)?;
+    credentials::lock(change.db(), id).await?.ok_or(Error::NotFound)?;
     let before = find_doctor(&mut change, id).await?;
     let decision = Decision {
         verification,
@@ -177,7 +177,7 @@ pub async fn set_availability(
     availability::check(&body, "", &mut checks);
     checks.finish()?;
     let mut change = Change::begin(&state).await?;
-    users::lock(change.db(), id).await?.ok_or(Error::NotFound)?;
+    credentials::lock(change.db(), id).await?.ok_or(Error::NotFound)?;
     find_doctor(&mut change, id).await?;
     doctors::set_availability(change.db(), id, &body).await?;
     let entry = Entry::done("doctor.availability")

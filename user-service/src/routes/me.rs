@@ -18,6 +18,7 @@ use crate::domain::user::{Account, MAX_NAME};
 use crate::domain::{phone, preferences, text, zone};
 use crate::error::Error;
 use crate::state::AppState;
+use crate::store::credentials;
 use crate::store::users::{self, Changes};
 
 /// What to change; absent members stay. `null` removes what may be absent.
@@ -131,7 +132,7 @@ pub async fn update(
     Json(patch): Json<Patch>,
 ) -> Result<Json<User>, Error> {
     let mut change = Change::begin(&state).await?;
-    users::lock(change.db(), caller.id)
+    credentials::lock(change.db(), caller.id)
         .await?
         .ok_or(Error::NotFound)?;
     let account = users::find(change.db(), caller.id)

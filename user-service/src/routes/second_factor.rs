@@ -19,7 +19,7 @@ use crate::passwords::confirm_own;
 use crate::second_factor;
 use crate::sessions::{self, Reason};
 use crate::state::AppState;
-use crate::store::{second_factors, users};
+use crate::store::{credentials, second_factors};
 use crate::throttle::Watch;
 
 /// The caller's password, once more.
@@ -81,7 +81,9 @@ pub async fn begin(
     .await?;
     drop(turn);
     let mut change = Change::begin(&state).await?;
-    users::lock(change.db(), user.id).await?.ok_or(Error::NotFound)?;
+    credentials::lock(change.db(), user.id)
+        .await?
+        .ok_or(Error::NotFound)?;
     let stored = second_factors::find(change.db(), user.id).await?;
     if stored.is_some_and(|stored| stored.confirmed_at.is_some()) {
         return Err(Problem::conflict("second-factor-exists", "A second factor is set up").into());
@@ -108,7 +110,7 @@ pub async fn confirm(
     Json(body): Json<Confirm>,
 ) -> Result<Json<RecoveryCodes>, Error> {
     let mut change = Change::begin(&state).await?;
-    let user = users::lock(change.db(), caller.id)
+    let user = credentials::lock(change.db(), caller.id)
         .await?
         .ok_or(Error::NotFound)?;
     let Some(codes) = second_factor::finish(&state, &mut change, &user, &body.code).await? else {
@@ -143,7 +145,9 @@ pub async fn remove(
     )
     .await?;
     let mut change = Change::begin(&state).await?;
-    users::lock(change.db(), user.id).await?.ok_or(Error::NotFound)?;
+    credentials::lock(change.db(), user.id)
+        .await?
+        .ok_or(Error::NotFound)?;
     let stored = second_factors::find(change.db(), user.id)
         .await?
         .ok_or(Error::NotFound)?;

@@ -7,9 +7,7 @@ use common::ids::UserId;
 use sqlx::MySqlConnection;
 
 use super::unreadable;
-use crate::domain::user::{
-    Account, Credentials, NewAccount, Profile, Status, verification_from, verification_str,
-};
+use crate::domain::user::{Account, NewAccount, Profile, Status, verification_from, verification_str};
 
 /// Which accounts a list shows.
 #[derive(Debug, Default)]
@@ -44,15 +42,6 @@ pub(super) struct Row {
     pub license_number: Option<String>,
     pub verification: Option<String>,
     pub availability: Option<String>,
-}
-
-struct CredentialsRow {
-    id: UserId,
-    name: String,
-    email: String,
-    role: String,
-    status: String,
-    password_hash: String,
 }
 
 /// The account, if it exists.
@@ -128,45 +117,6 @@ pub async fn find_many(connection: &mut MySqlConnection, ids: &[UserId]) -> sqlx
     rows.into_iter().map(Account::try_from).collect()
 }
 
-/// What the login needs, by canonical e-mail address.
-pub async fn credentials_by_email(
-    connection: &mut MySqlConnection,
-    key: &str,
-) -> sqlx::Result<Option<Credentials>> {
-    let row = sqlx::query_as!(
-        CredentialsRow,
-        r#"select id as "id: _", name, email, role, status, password_hash from users where email_key = ?"#,
-        key
-    )
-    .fetch_optional(connection)
-    .await?;
-    row.map(Credentials::try_from).transpose()
-}
-
-/// What the login needs, by id.
-pub async fn credentials(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Credentials>> {
-    let row = sqlx::query_as!(
-        CredentialsRow,
-        r#"select id as "id: _", name, email, role, status, password_hash from users where id = ?"#,
-        id
-    )
-    .fetch_optional(connection)
-    .await?;
-    row.map(Credentials::try_from).transpose()
-}
-
-/// The same, keeping others from changing the account until the transaction ends.
-pub async fn lock(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Credentials>> {
-    let row = sqlx::query_as!(
-        CredentialsRow,
-        r#"select id as "id: _", name, email, role, status, password_hash from users where id = ? for update"#,
-        id
-    )
-    .fetch_optional(connection)
-    .await?;
-    row.map(Credentials::try_from).transpose()
-}
-
 /// Make an account. The key `users_email` is violated when the address is taken.
 pub async fn insert(
     connection: &mut MySqlConnection,
@@ -240,38 +190,6 @@ pub async fn set_standing(
     .map(drop)
 }
 
-/// Set a new password.
-pub async fn set_password(
-    connection: &mut MySqlConnection,
-    id: UserId,
-    hash: &str,
-    now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update users set password_hash = ?, password_changed_at = ?, updated_at = ? where id = ?",
-        hash,
-        now,
-        now,
-        id
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Put a stronger hash of the same password in place of `old`, unless the password changed meanwhile.
-pub async fn rehash(connection: &mut MySqlConnection, id: UserId, old: &str, new: &str) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update users set password_hash = ? where id = ? and password_hash = ?",
-        new,
-        id,
-        old
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
 /// Active administrators. Decide on it only behind the guard `Admins`.
 pub async fn count_active_admins(connection: &mut MySqlConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar!("select count(*) from users where role = 'ADMIN' and status = 'ACTIVE'")
@@ -324,21 +242,6 @@ impl TryFrom<Row> for Account {
             preferences: serde_json::from_str(&row.preferences).map_err(|e| unreadable("preferences", e))?,
             created_at: row.created_at,
             doctor,
-        })
-    }
-}
-
-impl TryFrom<CredentialsRow> for Credentials {
-    type Error = sqlx::Error;
-
-    fn try_from(row: CredentialsRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.id,
-            name: row.name,
-            email: row.email,
-            role: row.role.parse().map_err(|e| unreadable("role", e))?,
-            status: row.status.parse().map_err(|e| unreadable("status", e))?,
-            password_hash: row.password_hash,
         })
     }
 }
