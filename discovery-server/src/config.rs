@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use common::config::Settings;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 use crate::credentials::Credentials;
 use crate::domain::address::{AddressPolicy, Cidr};
@@ -46,8 +45,6 @@ pub struct Discovery {
     pub snapshot: Snapshot,
     /// Other servers of this registry.
     pub peers: Vec<SecretString>,
-    /// This server's own URL.
-    pub my_url: Option<Url>,
 }
 
 /// Section `discovery.addresses`.

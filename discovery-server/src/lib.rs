@@ -82,7 +82,7 @@ impl AppState {
 pub fn build(core: &Core, settings: &RegistrySettings) -> anyhow::Result<Router> {
     let discovery = Arc::new(settings.discovery.clone());
     let board = Arc::new(board(core, &discovery));
-    let (peers, links) = Peers::new(&discovery, &core.settings.server)?;
+    let (peers, links) = Peers::new(&discovery)?;
     let credentials = Credentials::parse(discovery.credentials.as_ref()).map_err(anyhow::Error::msg)?;
     let state = AppState {
         credentials,
