@@ -43,6 +43,10 @@ pub struct Discovery {
     pub preservation: PreservationSettings,
     /// Where the registry outlives the process.
     pub snapshot: Snapshot,
+    /// What people call this environment.
+    pub environment: String,
+    /// What they call the place where it runs.
+    pub data_center: String,
     /// Other servers of this registry.
     pub peers: Vec<SecretString>,
 }

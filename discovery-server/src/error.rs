@@ -9,7 +9,7 @@ use crate::domain::draft::Invalid;
 use crate::domain::lease::Lease;
 use crate::domain::names::BadName;
 use crate::domain::registry::Refusal;
-use crate::wire::{self, Format, Unreadable};
+use crate::wire::{self, Detail, Format, Unreadable};
 
 /// Every refusal of this service.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ impl IntoResponse for Error {
                 extract::too_large("a registration is larger than this registry takes").into_response()
             }
             Self::Outdated(ours) => {
-                let body = wire::instance(Format::Json, &ours.in_its_own_words());
+                let body = wire::instance(Format::Json, Detail::Full, &ours.in_its_own_words());
                 (
                     StatusCode::CONFLICT,
                     [(header::CONTENT_TYPE, Format::Json.media_type())],
