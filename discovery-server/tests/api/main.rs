@@ -17,5 +17,4 @@ mod protocol;
 mod reading;
 mod replication;
 mod restart;
-mod scale;
 mod statuses;
