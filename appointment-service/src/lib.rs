@@ -12,7 +12,6 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use common::actuator::health::Weight;
 use common::auth::Verifier;
@@ -22,6 +21,7 @@ use common::config::Live;
 use common::core::Core;
 use common::mysql;
 use common::outbox::Outbox;
+use common::server::Router;
 use sqlx::MySqlPool;
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;

@@ -7,11 +7,9 @@ mod meters;
 mod process;
 mod routes;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
@@ -28,6 +26,7 @@ use crate::auth::Verifier;
 use crate::background::Background;
 use crate::clock::Clock;
 use crate::config::{BuildSettings, Layer, Live, Settings};
+use crate::server::{Mappings, Router};
 use crate::telemetry::LogControl;
 
 /// Between two summings-up of the histograms.
@@ -52,8 +51,7 @@ struct Inner {
     process: Process,
     build: BuildSettings,
     background: Background,
-    /// Methods by path, as `/actuator/mappings` shows them.
-    mappings: OnceLock<BTreeMap<String, Vec<String>>>,
+    mappings: OnceLock<Mappings>,
 }
 
 type Refresh = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>;
@@ -107,19 +105,11 @@ impl Actuator {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Tell which endpoints the service has, for `/actuator/mappings`; the first word counts.
-    pub fn describe(&self, api: &utoipa::openapi::OpenApi) {
-        let paths = serde_json::to_value(&api.paths).unwrap_or_default();
-        let methods = |item: &serde_json::Value| {
-            let members = item.as_object().into_iter().flatten();
-            let verbs = members.filter(|(_, operation)| operation.get("responses").is_some());
-            verbs.map(|(verb, _)| verb.to_uppercase()).collect()
-        };
-        let paths = paths.as_object().into_iter().flatten();
-        let _ = self
-            .0
-            .mappings
-            .set(paths.map(|(path, item)| (path.clone(), methods(item))).collect());
+    /// Tell which endpoints the service has beside these here, for `/actuator/mappings`; the first word counts.
+    pub fn serves(&self, router: &Router) {
+        let mut mappings = router.mappings();
+        mappings.extend(self.router().mappings());
+        let _ = self.0.mappings.set(mappings);
     }
 
     /// The metrics as they are now.

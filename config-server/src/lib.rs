@@ -9,8 +9,8 @@ pub mod store;
 
 use std::sync::Arc;
 
-use axum::Router;
 use common::core::Core;
+use common::server::Router;
 
 use config::ConfigSettings;
 use domain::access::Credentials;

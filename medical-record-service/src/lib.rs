@@ -20,7 +20,6 @@ pub mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use common::actuator::health::Weight;
 use common::auth::Verifier;
@@ -31,6 +30,7 @@ use common::clock::Clock;
 use common::config::Live;
 use common::core::Core;
 use common::page::Cursors;
+use common::server::Router;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use utoipa::OpenApi;

@@ -12,7 +12,6 @@ pub mod transport;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::FromRef;
 use common::actuator::Weight;
 use common::auth::Verifier;
@@ -24,6 +23,7 @@ use common::config::Live;
 use common::core::Core;
 use common::mysql;
 use common::page::Cursors;
+use common::server::Router;
 use sqlx::MySqlPool;
 use sqlx::migrate::Migrator;
 use utoipa::OpenApi;

@@ -3,9 +3,9 @@
 pub mod notifications;
 pub mod webhooks;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::AppState;

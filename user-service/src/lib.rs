@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use common::actuator::Weight;
 use common::auth::{KeySet, Keys, Revocations};
 use common::broker::Broker;
@@ -32,6 +31,7 @@ use common::config::Live;
 use common::core::Core;
 use common::mysql;
 use common::outbox::Outbox;
+use common::server::Router;
 use sqlx::migrate::Migrator;
 
 use config::Settings;
