@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use axum::body::Body;
-use axum::routing::MethodRouter;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, Route};
 use futures_util::FutureExt;
-use http::{Method, Request, Response, header};
-use tower::ServiceExt;
+use http::{Method, header};
+use tower::{Layer, Service, ServiceExt};
 
 /// Methods by path template.
 pub type Mappings = BTreeMap<String, Vec<String>>;
@@ -64,6 +66,22 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         }
     }
 
+    /// Put `layer` around every endpoint so far, but not around the refusal of a method.
+    #[must_use]
+    pub fn route_layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        Self {
+            router: self.router.route_layer(layer),
+            paths: self.paths,
+        }
+    }
+
     /// Give the handlers what they work with.
     pub fn with_state(self, state: S) -> Router {
         Router {
@@ -96,7 +114,7 @@ fn allowed(router: &axum::Router, path: &str) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let answer: Option<Result<Response<Body>, Infallible>> = router.clone().oneshot(request).now_or_never();
+    let answer: Option<Result<Response, Infallible>> = router.clone().oneshot(request).now_or_never();
     let allow = answer.and_then(|answer| {
         let Ok(answer) = answer;
         answer
