@@ -137,6 +137,7 @@ impl Core {
 
     /// Enter the registry under the address that others reach.
     pub fn register(&self, address: std::net::SocketAddr) {
+        self.actuator.ready();
         self.discovery.register(Registration {
             app: self.name.to_owned(),
             host: server::advertised_host(&self.settings.server, address),
