@@ -100,6 +100,8 @@ pub struct BuildSettings {
     pub commit: Option<String>,
     /// The branch.
     pub branch: Option<String>,
+    /// When that commit was made, RFC 3339.
+    pub commit_time: Option<String>,
     /// When it was built, RFC 3339.
     pub time: Option<String>,
 }
@@ -218,7 +220,8 @@ fn state<T: Settings>(mut layers: Vec<Layer>, remote: Option<Value>) -> anyhow::
         remote::fit(&mut values, &merged(&layers[..layers.len() - 1]));
         layers.insert(layers.len() - 1, Layer::new("config-server", values));
     }
-    let core = extract(&layers)?;
+    let core: CoreSettings = extract(&layers)?;
+    telemetry::check(&core.log.level).context("settings refused")?;
     let own: T = extract(&layers)?;
     own.check()
         .map_err(|problem| anyhow::anyhow!("settings refused: {problem}"))?;

@@ -30,6 +30,10 @@ struct Inner {
     headers: HeaderMap,
 }
 
+/// A problem's code, carried by its response for those who count answers.
+#[derive(Clone, Debug)]
+pub struct Code(pub String);
+
 /// One thing that is wrong in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldError {
@@ -253,6 +257,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.document()).unwrap_or_default();
         let mut response = (self.0.status, body).into_response();
+        response.extensions_mut().insert(Code(self.0.code));
         let headers = response.headers_mut();
         headers.extend(self.0.headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));

@@ -8,8 +8,8 @@ mod reader;
 mod resource;
 mod view;
 
-use axum::Router;
 use axum::routing::{get, post};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::AppState;

@@ -17,10 +17,10 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::actuator::health::Weight;
 use common::core::Core;
+use common::server::Router;
 use common::{http, server};
 use tokio_util::sync::CancellationToken;
 

@@ -4,6 +4,7 @@
 
 mod actuator;
 mod calls;
+mod endpoints;
 mod helpers;
 mod revocation;
 mod server;
