@@ -113,6 +113,7 @@ fn a_table_that_makes_no_sense_is_refused_by_name() {
 fn other_settings_that_make_no_sense_are_refused_too() {
     for yaml in [
         "gateway: { trusted_proxies: [nonsense] }",
+        "gateway: { monitors: [nonsense] }",
         "gateway: { cors_origins: ['*'] }",
         "gateway: { rate_limit: { scale: 0 } }",
         "gateway: { rate_limit: { classes: { login: { per_minute: 0, burst: 1 } } } }",

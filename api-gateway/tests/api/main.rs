@@ -12,6 +12,7 @@ mod pages;
 mod proxying;
 mod refresh;
 mod registry;
+mod slow;
 mod tls;
 mod tokens;
 mod upstreams;

@@ -38,6 +38,11 @@ impl Exchange {
             "outcome" => outcome(self.status),
         )
         .record(self.elapsed.as_secs_f64());
+        self.remember();
+    }
+
+    /// Remember it among the last, for whoever counts by its own means.
+    pub fn remember(self) {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         last.truncate(KEPT - 1);
         last.push_front(self);
