@@ -4,10 +4,14 @@
 #![expect(clippy::disallowed_methods, reason = "what a test starts ends with it")]
 
 mod access;
+mod answers;
+mod audit;
 mod framing;
 mod headers;
 mod helpers;
 mod limits;
+mod matrix;
+mod monitoring;
 mod pages;
 mod proxying;
 mod refresh;
