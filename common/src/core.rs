@@ -130,7 +130,7 @@ impl Core {
 
     /// `router`, the monitoring endpoints, and what every request passes through.
     pub fn app(&self, router: Router) -> axum::Router {
-        self.actuator.serves(&router);
+        self.actuator.serves(&[&router]);
         let whole = router.merge(self.actuator.router());
         server::finish(whole.into(), &self.settings.server, self.clock.clone())
     }

@@ -333,7 +333,10 @@ mod tests {
     fn what_another_service_said_is_passed_on() {
         let body = serde_json::to_vec(&Problem::unavailable("away").with("since", 3).document()).unwrap();
         let decoded = Problem::decode(StatusCode::SERVICE_UNAVAILABLE, &body).unwrap();
-        assert_eq!((decoded.code(), detail(&decoded).as_str()), ("unavailable", "away"));
+        assert_eq!(
+            (decoded.code(), detail(&decoded).as_str()),
+            ("unavailable", "away")
+        );
         assert_eq!(decoded.document().members["since"], 3);
     }
 }

@@ -41,11 +41,20 @@ pub struct KeySet {
 pub struct Keys(Arc<Inner>);
 
 struct Inner {
-    known: ArcSwap<HashMap<String, DecodingKey>>,
-    /// Grows with every change of the set.
-    generation: AtomicU64,
+    known: ArcSwap<HashMap<String, Known>>,
+    /// How many keys have come so far.
+    stamps: AtomicU64,
     source: Option<Source>,
 }
+
+struct Known {
+    key: DecodingKey,
+    stamp: KeyStamp,
+}
+
+/// Tells one key from every other that was known while this process ran, also from one of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStamp(u64);
 
 struct Source {
     client: reqwest::Client,
@@ -65,7 +74,7 @@ impl Keys {
     pub fn fixed(set: &KeySet) -> Self {
         let keys = Self(Arc::new(Inner {
             known: ArcSwap::default(),
-            generation: AtomicU64::new(0),
+            stamps: AtomicU64::new(0),
             source: None,
         }));
         keys.replace(set);
@@ -83,7 +92,7 @@ impl Keys {
         };
         let keys = Self(Arc::new(Inner {
             known: ArcSwap::default(),
-            generation: AtomicU64::new(0),
+            stamps: AtomicU64::new(0),
             source: Some(source),
         }));
         let worker = keys.clone();
@@ -96,33 +105,29 @@ impl Keys {
         keys
     }
 
-    /// Put `set` in place of the known keys. Members that are not Ed25519 signature keys are left out.
+    /// Put `set` in place of the known keys. Members that are not Ed25519 signature keys are left out; a key that
+    /// was known before keeps its stamp.
     pub fn replace(&self, set: &KeySet) {
+        let before = self.0.known.load();
         let known = set.keys.iter().take(MAX_KEYS).filter_map(|jwk| {
             let fits = jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.usage == "sig" && jwk.alg == "EdDSA";
             let key = fits
                 .then(|| DecodingKey::from_ed_components(&jwk.x).ok())
                 .flatten()?;
-            Some((jwk.kid.clone(), key))
+            let same = before.get(&jwk.kid).filter(|old| is_same(&old.key, &key));
+            let stamp = same.map_or_else(|| self.next_stamp(), |old| old.stamp);
+            Some((jwk.kid.clone(), Known { key, stamp }))
         });
-        let known: HashMap<String, DecodingKey> = known.collect();
-        let same = {
-            let before = self.0.known.load();
-            let same_key = |kid: &String, key: &DecodingKey| {
-                let old = before.get(kid).and_then(|old| old.try_get_as_bytes().ok());
-                old.is_some() && old == key.try_get_as_bytes().ok()
-            };
-            before.len() == known.len() && known.iter().all(|(kid, key)| same_key(kid, key))
-        };
-        if !same {
-            self.0.known.store(Arc::new(known));
-            self.0.generation.fetch_add(1, Ordering::Release);
-        }
+        self.0.known.store(Arc::new(known.collect()));
     }
 
-    /// Changes whenever the set does: what was checked with keys of another generation must be checked again.
-    pub fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
+    fn next_stamp(&self) -> KeyStamp {
+        KeyStamp(self.0.stamps.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether the key of this stamp is still in the set: what was checked with it need not be checked again.
+    pub fn holds(&self, stamp: KeyStamp) -> bool {
+        self.0.known.load().values().any(|known| known.stamp == stamp)
     }
 
     /// There is at least one key.
@@ -130,8 +135,9 @@ impl Keys {
         !self.0.known.load().is_empty()
     }
 
-    pub(super) fn with<T>(&self, kid: &str, check: impl FnOnce(&DecodingKey) -> T) -> Option<T> {
-        self.0.known.load().get(kid).map(check)
+    pub(super) fn with<T>(&self, kid: &str, check: impl FnOnce(&DecodingKey) -> T) -> Option<(T, KeyStamp)> {
+        let known = self.0.known.load();
+        known.get(kid).map(|known| (check(&known.key), known.stamp))
     }
 
     /// Read the set again, unless that was just done; true if it was read.
@@ -179,6 +185,11 @@ impl Keys {
             source.wanted.notify_one();
         }
     }
+}
+
+fn is_same(one: &DecodingKey, other: &DecodingKey) -> bool {
+    let bytes = one.try_get_as_bytes().ok();
+    bytes.is_some() && bytes == other.try_get_as_bytes().ok()
 }
 
 impl Source {

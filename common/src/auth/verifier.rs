@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::claims::Envelope;
+use super::keys::KeyStamp;
 use super::{ACCESS_TYPE, AccessClaims, AuthSettings, Keys, Revocations, Role, SERVICE_TYPE, ServiceClaims};
 use crate::clock::Clock;
 use crate::problem::Problem;
@@ -103,18 +104,27 @@ impl Verifier {
 
     /// Check a user's access token; when its key is unknown, read the key set again first.
     pub async fn verify_access(&self, token: &str) -> Result<AccessClaims, Refusal> {
-        match self.check_access(token) {
-            Err(Refusal::UnknownKey) if self.0.keys.refresh().await => self.check_access(token),
+        self.verify_signed(token).await.map(|(claims, _)| claims)
+    }
+
+    /// The same, with the key that signed it: for caches, which may keep the claims while [`Keys::holds`] that key.
+    pub async fn verify_signed(&self, token: &str) -> Result<(AccessClaims, KeyStamp), Refusal> {
+        match self.check_signed(token) {
+            Err(Refusal::UnknownKey) if self.0.keys.refresh().await => self.check_signed(token),
             other => other,
         }
     }
 
     /// Check a user's access token with what is known now.
     pub fn check_access(&self, token: &str) -> Result<AccessClaims, Refusal> {
-        let claims: AccessClaims = self.decode(token, ACCESS_TYPE)?;
+        self.check_signed(token).map(|(claims, _)| claims)
+    }
+
+    fn check_signed(&self, token: &str) -> Result<(AccessClaims, KeyStamp), Refusal> {
+        let (claims, key): (AccessClaims, _) = self.decode(token, ACCESS_TYPE)?;
         self.check_envelope(&claims.envelope(), &self.0.settings.audience)?;
         self.check_still_good(&claims)?;
-        Ok(claims)
+        Ok((claims, key))
     }
 
     /// What can change after a token was verified: its time and its session. For caches, on every hit.
@@ -144,7 +154,7 @@ impl Verifier {
     }
 
     fn check_service(&self, token: &str) -> Result<ServiceClaims, Refusal> {
-        let claims: ServiceClaims = self.decode(token, SERVICE_TYPE)?;
+        let (claims, _): (ServiceClaims, _) = self.decode(token, SERVICE_TYPE)?;
         self.check_envelope(&claims.envelope(), self.0.name)?;
         if claims.sub.is_empty() {
             Err(Refusal::Invalid)
@@ -153,7 +163,7 @@ impl Verifier {
         }
     }
 
-    fn decode<C: DeserializeOwned + Clone>(&self, token: &str, kind: &str) -> Result<C, Refusal> {
+    fn decode<C: DeserializeOwned + Clone>(&self, token: &str, kind: &str) -> Result<(C, KeyStamp), Refusal> {
         if token.len() > MAX_TOKEN {
             return Err(Refusal::Invalid);
         }
@@ -170,8 +180,8 @@ impl Verifier {
         });
         match decoded {
             None => Err(Refusal::UnknownKey),
-            Some(Err(_)) => Err(Refusal::Invalid),
-            Some(Ok(data)) => Ok(data.claims),
+            Some((Err(_), _)) => Err(Refusal::Invalid),
+            Some((Ok(data), key)) => Ok((data.claims, key)),
         }
     }
 

@@ -65,7 +65,7 @@ impl Server {
         let core = Core::start(&live).unwrap();
         let router = build(&core, &live.current()).unwrap();
         let app = server::finish(
-            router.merge(core.actuator.router()),
+            router.merge(core.actuator.router()).into(),
             &core.settings.server,
             core.clock.clone(),
         );
