@@ -10,6 +10,7 @@ mod client;
 mod databases;
 mod mint;
 mod peers;
+mod proxy;
 mod server;
 
 use std::future::Future;
@@ -19,6 +20,7 @@ pub use client::{Answer, As, Client};
 pub use databases::{amqp_url, mongo_database, mongo_url, mysql_database, mysql_url};
 pub use mint::TokenMint;
 pub use peers::Peers;
+pub use proxy::Proxy;
 pub use server::{TestServer, core, core_with};
 
 /// Ask again and again until `probe` has an answer, for at most ten seconds.

@@ -4,9 +4,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use common::auth::Role;
 use common::config;
 use common::core::Core;
+use common::ids::UserId;
 use common::server::{self, Stop};
+use common_testing::TokenMint;
 use discovery_server::config::{DEFAULTS, RegistrySettings};
 use discovery_server::{NAME, build};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -41,6 +44,7 @@ impl As {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     core: Core,
+    mint: TokenMint,
     stop: Stop,
 }
 
@@ -62,7 +66,7 @@ impl Server {
             address.port()
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
-        let core = Core::start(&live).unwrap();
+        let (core, mint) = common_testing::core(&live);
         let router = build(&core, &live.current()).unwrap();
         let app = server::finish(
             router.merge(core.actuator.router()).into(),
@@ -74,7 +78,12 @@ impl Server {
         core.background.spawn("server", |_| async move {
             server::serve(listener, app, &serving.0, serving.1).await;
         });
-        Self { address, core, stop }
+        Self {
+            address,
+            core,
+            mint,
+            stop,
+        }
     }
 
     /// Stop as a process stops: everybody is answered, everything is written.
@@ -129,6 +138,14 @@ impl Server {
             .post(who, &format!("/eureka/apps/{app}"), &instance(app, id))
             .await;
         assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap());
+    }
+
+    /// What monitoring reads.
+    pub(crate) async fn metrics(&self) -> String {
+        let request = self.request(As::Nobody, Method::GET, "/actuator/prometheus");
+        let admin = self.mint.access(UserId::generate(), Role::Admin);
+        let answer = request.bearer_auth(admin).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     /// `(id, status)` of every instance.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::proxy::Proxy;
+use common_testing::Proxy;
 use e2e::{Api, wait};
 use uuid::Uuid;
 
