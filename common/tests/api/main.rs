@@ -4,7 +4,10 @@
 
 mod actuator;
 mod calls;
+mod feed;
 mod helpers;
+mod issuer;
+mod keys;
 mod revocation;
 mod server;
 mod tokens;
