@@ -18,3 +18,4 @@ mod races;
 mod reschedule;
 mod slots;
 mod story;
+mod tokens;

@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
+mod attacks;
 mod client;
 mod databases;
 mod mint;
@@ -16,6 +17,7 @@ mod server;
 use std::future::Future;
 use std::time::Duration;
 
+pub use attacks::{Attack, Target, attacks, repel};
 pub use client::{Answer, As, Client};
 pub use databases::{amqp_url, mongo_database, mongo_url, mysql_database, mysql_url};
 pub use mint::TokenMint;

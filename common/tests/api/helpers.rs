@@ -49,6 +49,11 @@ impl TestApp {
 
     pub(crate) async fn with(yaml: &str) -> Self {
         let (core, mint) = core(&live(yaml));
+        Self::of(core, mint).await
+    }
+
+    /// Of parts that a test has put together.
+    pub(crate) async fn of(core: Core, mint: TokenMint) -> Self {
         let server = TestServer::start(router(&core), &core).await;
         Self { server, core, mint }
     }

@@ -5,7 +5,10 @@
 mod actuator;
 mod calls;
 mod endpoints;
+mod feed;
 mod helpers;
+mod issuer;
+mod keys;
 mod revocation;
 mod server;
 mod tokens;

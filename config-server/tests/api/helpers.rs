@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use common::config::from_yaml;
-use common_testing::{Answer, As, Client, TestServer, core, eventually};
+use common_testing::{Answer, As, Client, TestServer, TokenMint, core, eventually};
 use config_server::config::ConfigSettings;
 use config_server::{DEFAULTS, NAME, build};
 use http::Method;
@@ -64,6 +64,7 @@ impl Drop for Folder {
 pub(crate) struct Server {
     pub(crate) running: TestServer,
     pub(crate) client: Client,
+    pub(crate) mint: TokenMint,
 }
 
 impl Server {
@@ -90,12 +91,13 @@ impl Server {
             names.join(",")
         );
         let live = from_yaml::<ConfigSettings>(NAME, &[DEFAULTS, &base, settings]).unwrap();
-        let (core, _) = core(&live);
+        let (core, mint) = core(&live);
         let router = build(&core, &live.current()).await.unwrap();
         let running = TestServer::start(router, &core).await;
         Self {
             client: running.client(),
             running,
+            mint,
         }
     }
 

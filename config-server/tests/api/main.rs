@@ -16,5 +16,6 @@ mod helpers;
 mod monitor;
 mod native;
 mod resource;
+mod tokens;
 mod traversal;
 mod view;

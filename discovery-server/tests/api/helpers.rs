@@ -62,7 +62,7 @@ impl Server {
     pub(crate) fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
         let address = listener.local_addr().unwrap();
         let own = format!(
-            "server: {{port: {}}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
+            "server: {{port: {}}}\nservice: {{secret: discovery-secret}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
             address.port()
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();

@@ -19,3 +19,4 @@ mod replication;
 mod restart;
 mod scale;
 mod statuses;
+mod tokens;

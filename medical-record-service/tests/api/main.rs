@@ -23,4 +23,5 @@ mod outage;
 mod protocol;
 mod records;
 mod scanner;
+mod tokens;
 mod uploads;

@@ -14,5 +14,6 @@ mod preferences;
 mod reminders;
 mod sendgrid;
 mod smtp;
+mod tokens;
 mod twilio;
 mod webhooks;

@@ -17,4 +17,5 @@ mod second_factor;
 mod sessions;
 mod start;
 mod throughput;
+mod tokens;
 mod users;
