@@ -5,6 +5,7 @@ mod guard;
 pub mod health;
 mod meters;
 mod process;
+mod refresh;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -26,8 +27,9 @@ use process::Process;
 
 use crate::auth::Verifier;
 use crate::background::Background;
+use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::{BuildSettings, Layer, Live, Settings};
+use crate::config::{BuildSettings, Layer, Live, RefreshError, Refreshed, Settings};
 use crate::telemetry::LogControl;
 
 /// Between two summings-up of the histograms.
@@ -52,11 +54,12 @@ struct Inner {
     process: Process,
     build: BuildSettings,
     background: Background,
+    bus: Bus,
     /// Methods by path, as `/actuator/mappings` shows them.
     mappings: OnceLock<BTreeMap<String, Vec<String>>>,
 }
 
-type Refresh = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>;
+type Refresh = Box<dyn Fn() -> BoxFuture<'static, Result<Refreshed, RefreshError>> + Send + Sync>;
 
 /// The settings without their type.
 struct SettingsView {
@@ -90,6 +93,7 @@ impl Actuator {
         health: Health,
         verifier: Verifier,
         (clock, background): (Clock, Background),
+        bus: Bus,
     ) -> anyhow::Result<Self> {
         let inner = Inner {
             name: live.name(),
@@ -102,6 +106,7 @@ impl Actuator {
             build: live.core().build.clone(),
             process: Process::started(seconds(&clock)),
             background,
+            bus,
             mappings: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
@@ -163,7 +168,9 @@ impl Actuator {
             .route("/actuator/configprops", get(routes::configprops))
             .route("/actuator/mappings", get(routes::mappings))
             .route("/actuator/scheduledtasks", get(routes::scheduled))
-            .route("/actuator/refresh", post(routes::refresh))
+            .route("/actuator/refresh", post(refresh::refresh))
+            .route("/actuator/busrefresh", post(refresh::everyone))
+            .route("/actuator/busrefresh/{destination}", post(refresh::some))
             .with_state(self.clone())
     }
 }

@@ -23,7 +23,7 @@ impl IntoResponse for Document {
     }
 }
 
-fn ok(value: Value) -> Document {
+pub(super) fn ok(value: Value) -> Document {
     Document(StatusCode::OK, value)
 }
 
@@ -54,12 +54,14 @@ pub(super) async fn index(headers: HeaderMap) -> Document {
         "httpexchanges",
         "loggers",
         "refresh",
+        "busrefresh",
     ];
     let templated = [
         ("health-path", "health/{*path}"),
         ("loggers-name", "loggers/{name}"),
         ("metrics-requiredMetricName", "metrics/{requiredMetricName}"),
         ("env-toMatch", "env/{toMatch}"),
+        ("busrefresh-destination", "busrefresh/{destination}"),
     ];
     let mut links = Map::new();
     links.insert("self".to_owned(), json!({ "href": base, "templated": false }));
@@ -380,20 +382,4 @@ pub(super) async fn set_level(
     let set = actuator.0.log.set_level(&name, body.configured_level.as_deref());
     set.map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Read the settings again; the answer names the keys that changed. Bad settings are refused and the old stay.
-pub(super) async fn refresh(_: Operator, State(actuator): State<Actuator>) -> Result<Document, Problem> {
-    match (actuator.0.settings.refresh)().await {
-        Ok(changed) => Ok(ok(json!(changed))),
-        Err(error) => {
-            tracing::warn!(%error, "refresh refused; the old settings stay");
-            Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "settings-refused",
-                "The new settings are refused",
-            )
-            .detail("The old settings stay in force; the log says what is wrong."))
-        }
-    }
 }

@@ -11,6 +11,7 @@ use url::Url;
 use super::{AccessClaims, ServiceTokens};
 use crate::background::Background;
 use crate::clock::Clock;
+use crate::http::Client;
 use crate::ids::{SessionId, UserId};
 
 /// What user-service answers on `GET /internal/revocations`.
@@ -77,7 +78,7 @@ impl Revocations {
 
     /// Follow user-service's feed at its pinned address.
     pub fn follow(
-        client: reqwest::Client,
+        client: Client,
         issuer: Url,
         tokens: ServiceTokens,
         clock: Clock,
@@ -148,7 +149,7 @@ impl Revocations {
 }
 
 struct Feed {
-    client: reqwest::Client,
+    client: Client,
     issuer: Url,
     tokens: ServiceTokens,
     clock: Clock,

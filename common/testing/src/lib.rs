@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 mod client;
+mod config_stub;
 mod databases;
 mod mint;
 mod peers;
@@ -16,10 +17,11 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use client::{Answer, As, Client};
+pub use config_stub::ConfigStub;
 pub use databases::{amqp_url, mongo_database, mongo_url, mysql_database, mysql_url};
 pub use mint::TokenMint;
 pub use peers::Peers;
-pub use server::{TestServer, core, core_with};
+pub use server::{TestServer, core, core_on_bus, core_with};
 
 /// Ask again and again until `probe` has an answer, for at most ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> T {

@@ -47,9 +47,15 @@ impl TestApp {
     }
 
     pub(crate) async fn with(yaml: &str) -> Self {
-        let (core, mint) = core(&live(yaml));
+        Self::live(yaml).await.1
+    }
+
+    /// With its settings at hand.
+    pub(crate) async fn live(yaml: &str) -> (Arc<Live<Trial>>, Self) {
+        let live = live(yaml);
+        let (core, mint) = core(&live);
         let server = TestServer::start(router(&core), &core).await;
-        Self { server, core, mint }
+        (live, Self { server, core, mint })
     }
 }
 

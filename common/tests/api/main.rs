@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod actuator;
+mod bus;
 mod calls;
 mod helpers;
+mod refresh;
 mod revocation;
 mod server;
 mod tokens;

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::config;
+use common::config::{self, Live};
 use common::core::Core;
 use common::server::{self, Stop};
 use discovery_server::config::{DEFAULTS, RegistrySettings};
@@ -40,6 +41,7 @@ impl As {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) live: Arc<Live<RegistrySettings>>,
     core: Core,
     stop: Stop,
 }
@@ -63,7 +65,7 @@ impl Server {
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
         let core = Core::start(&live).unwrap();
-        let router = build(&core, &live.current()).unwrap();
+        let router = build(&core, &live).unwrap();
         let app = server::finish(
             router.merge(core.actuator.router()),
             &core.settings.server,
@@ -74,7 +76,12 @@ impl Server {
         core.background.spawn("server", |_| async move {
             server::serve(listener, app, &serving.0, serving.1).await;
         });
-        Self { address, core, stop }
+        Self {
+            address,
+            live,
+            core,
+            stop,
+        }
     }
 
     /// Stop as a process stops: everybody is answered, everything is written.
