@@ -10,6 +10,8 @@ pub mod store;
 use std::sync::Arc;
 
 use axum::Router;
+use common::bus::Bus;
+use common::clock::Clock;
 use common::core::Core;
 
 use config::ConfigSettings;
@@ -38,6 +40,8 @@ struct Inner {
     accept_empty: bool,
     monitor_secret: Option<SecretString>,
     pace: Pace,
+    bus: Bus,
+    clock: Clock,
 }
 
 impl std::ops::Deref for AppState {

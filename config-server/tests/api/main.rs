@@ -16,5 +16,6 @@ mod helpers;
 mod monitor;
 mod native;
 mod resource;
+mod signing;
 mod traversal;
 mod view;
