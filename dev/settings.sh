@@ -107,6 +107,7 @@ service_environment() {
         # What an instance knew last, for a start while the registry or the config-server is away.
         "EUREKA_CACHE_FILE=$DEV/state/$1.registry.json"
         "CONFIG_SERVER_CACHE_DIR=$DEV/state"
+        "CONFIG_SERVER_REQUIRE_SIGNATURE=${CONFIG_SERVER_REQUIRE_SIGNATURE:-true}"
     )
     # It cannot ask itself.
     [ "$name" = config-server ] || ENVIRONMENT+=("CONFIG_SERVER_URL=$(config_server_url "$name")")
