@@ -11,12 +11,15 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && mkdir /binaries \
     && find target/release -maxdepth 1 -type f -executable -exec cp {} /binaries/ \;
 
+RUN deploy/compose/describe-build /build-info
+
 # What all images share: certificates for calls to the outside, a start script that reads secrets, no root.
 FROM debian:bookworm-slim AS base
 RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --chmod=755 deploy/compose/start deploy/compose/healthcheck /usr/local/bin/
+COPY --from=build /build-info /build-info
 ENV SERVER_HOST=0.0.0.0
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["start"]

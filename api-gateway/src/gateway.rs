@@ -198,6 +198,7 @@ fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Ar
 
 /// Once in a while: let go of callers that need no counting any more, and tell how many there are of what.
 fn watch_numbers(core: &Core, gate: Arc<Gate>, caps: Caps) {
+    crate::meter::describe();
     let connections = metrics::gauge!("gateway_connections");
     let known_tokens = metrics::gauge!("gateway_known_tokens");
     core.background.spawn("limits", |stop| async move {

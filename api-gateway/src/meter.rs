@@ -3,64 +3,70 @@
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use http::Method;
-use metrics::Histogram;
+use common::actuator::timer::{Timer, method_label, outcome_label};
+use http::{Method, StatusCode};
+use metrics::{Label, describe_counter, describe_gauge};
 
-/// The latency histograms of one route, one for each method and status that occurred.
+/// The timers of one route, one for each method and status that occurred.
 #[derive(Debug, Default)]
 pub struct Meter {
-    known: RwLock<Vec<(&'static str, u16, Histogram)>>,
+    known: RwLock<Vec<(&'static str, u16, Timer)>>,
 }
 
 impl Meter {
     /// Count one answer.
     pub fn record(&self, method: &Method, template: &str, status: u16, elapsed: Duration) {
-        let (method, seconds) = (label(method), elapsed.as_secs_f64());
+        let method = method_label(method);
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some((.., histogram)) = known.iter().find(|(m, s, _)| *m == method && *s == status) {
-                histogram.record(seconds);
+            if let Some((.., timer)) = known.iter().find(|(m, s, _)| *m == method && *s == status) {
+                timer.record(elapsed);
                 return;
             }
         }
-        let histogram = histogram(method, template, status);
-        histogram.record(seconds);
+        let timer = timer(method, template, status);
+        timer.record(elapsed);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.push((method, status, histogram));
+        known.push((method, status, timer));
     }
 }
 
-fn histogram(method: &'static str, template: &str, status: u16) -> Histogram {
-    // The names that dashboards for Spring services know.
-    metrics::histogram!(
-        "http_server_requests_seconds",
-        "method" => method,
-        "uri" => template.to_owned(),
-        "status" => status.to_string(),
-        "outcome" => outcome(status),
-    )
+/// The names that dashboards for Spring services know. What a service behind answered is no error of the gateway's.
+fn timer(method: &'static str, template: &str, status: u16) -> Timer {
+    let outcome = StatusCode::from_u16(status).map_or("UNKNOWN", outcome_label);
+    let labels = vec![
+        Label::from_static_parts("method", method),
+        Label::new("uri", template.to_owned()),
+        Label::new("status", status.to_string()),
+        Label::from_static_parts("outcome", outcome),
+        Label::from_static_parts("exception", "None"),
+        Label::from_static_parts("error", "none"),
+    ];
+    Timer::of("http_server_requests_seconds", labels)
 }
 
-/// Anything may be a method; only these may be a label.
-fn label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "OTHER",
-    }
-}
-
-fn outcome(status: u16) -> &'static str {
-    match status / 100 {
-        1 => "INFORMATIONAL",
-        2 => "SUCCESS",
-        3 => "REDIRECTION",
-        4 => "CLIENT_ERROR",
-        _ => "SERVER_ERROR",
-    }
+/// Say what the gateway's own metrics mean.
+pub fn describe() {
+    describe_counter!(
+        "gateway_access_log_lost_total",
+        "Lines of the access log that could not be written in time"
+    );
+    describe_counter!(
+        "gateway_ejections_total",
+        "Instances taken out of rotation, and taken back, by outcome"
+    );
+    describe_counter!(
+        "gateway_framing_refusals_total",
+        "Requests refused because their framing is not safe"
+    );
+    describe_counter!(
+        "gateway_refusals_total",
+        "Requests refused at the gateway, by reason"
+    );
+    describe_gauge!("gateway_connections", "Open connections of clients");
+    describe_gauge!("gateway_known_tokens", "Tokens whose check is remembered");
+    describe_gauge!(
+        "gateway_limited_callers",
+        "Callers that are counted, by class of limit"
+    );
 }

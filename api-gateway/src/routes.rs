@@ -12,6 +12,7 @@ use axum::routing::get;
 use axum::{Router, body::Body};
 use common::actuator::{Actuator, Operator};
 use common::problem::Problem;
+use common::server;
 use http::{HeaderMap, Response, StatusCode};
 use tower_governor::{GovernorError, GovernorLayer};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -35,15 +36,16 @@ const PROBES: [&str; 3] = ["/actuator/health", "/livez", "/readyz"];
 impl Pages {
     /// The pages, limited per client address as `class` says.
     pub fn new(actuator: &Actuator, class: Arc<Class>) -> Self {
-        let public = Router::new()
+        let public = server::Router::new()
             .route("/", get(index::index))
             .route("/docs", get(docs::page))
             .route("/openapi.json", get(docs::openapi));
+        actuator.serves(&public);
         let operators = from_extractor_with_state::<Operator, Actuator>(actuator.clone());
         Self {
-            probes: finish(actuator.router()),
-            monitoring: limited(finish(actuator.router()).layer(operators), &class),
-            public: limited(finish(public), &class),
+            probes: finish(actuator.router().into()),
+            monitoring: limited(finish(actuator.router().into()).layer(operators), &class),
+            public: limited(finish(public.into()), &class),
             class,
         }
     }

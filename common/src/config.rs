@@ -124,6 +124,7 @@ fn state<T: Settings>(mut layers: Vec<Layer>, remote: Option<Value>) -> anyhow::
         layers.insert(layers.len() - 1, Layer::new("config-server", values));
     }
     let core: CoreSettings = extract(&layers)?;
+    telemetry::check(&core.log.level).context("settings refused")?;
     let own: T = extract(&layers)?;
     core.check()
         .and_then(|()| own.check())

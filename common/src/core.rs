@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::FromRef;
 
 use crate::actuator::{Actuator, Health};
@@ -15,7 +14,7 @@ use crate::config::{CoreSettings, Live, Settings};
 use crate::discovery::{Discovery, Registration};
 use crate::http::{Client, Http};
 use crate::page::Cursors;
-use crate::server;
+use crate::server::{self, Router};
 
 /// The running parts that a service is assembled from. Cheap to clone.
 #[derive(Clone)]
@@ -139,11 +138,7 @@ impl Core {
     pub async fn serve(self, router: Router) -> anyhow::Result<()> {
         let listener = server::bind(&self.settings.server).await?;
         let address = listener.local_addr()?;
-        let app = server::finish(
-            router.merge(self.actuator.router()),
-            &self.settings.server,
-            self.clock.clone(),
-        );
+        let app = self.app(router);
         tracing::info!(service = self.name, %address, "listening");
         self.register(address);
         let stop = server::Stop::new();
@@ -153,8 +148,16 @@ impl Core {
         stopped
     }
 
+    /// `router`, the monitoring endpoints, and what every request passes through.
+    pub fn app(&self, router: Router) -> axum::Router {
+        self.actuator.serves(&router);
+        let whole = router.merge(self.actuator.router());
+        server::finish(whole.into(), &self.settings.server, self.clock.clone())
+    }
+
     /// Enter the registry under the address that others reach.
     pub fn register(&self, address: std::net::SocketAddr) {
+        self.actuator.ready();
         self.discovery.register(Registration {
             app: self.name.to_owned(),
             host: server::advertised_host(&self.settings.server, address),

@@ -9,9 +9,9 @@ mod resource;
 mod signing;
 mod view;
 
-use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::AppState;

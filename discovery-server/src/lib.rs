@@ -17,11 +17,11 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::actuator::health::Weight;
 use common::config::Live;
 use common::core::Core;
+use common::server::Router;
 use common::{http, server};
 use tokio_util::sync::CancellationToken;
 

@@ -12,9 +12,9 @@ mod server;
 
 pub(crate) use leases::adopt;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post, put};
+use common::server::Router;
 
 use crate::AppState;
 

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use common::actuator::Weight;
 use common::auth::{KeySet, Keys, Revocations};
 use common::config::Live;
 use common::core::Core;
 use common::mysql;
 use common::outbox::Outbox;
+use common::server::Router;
+use metrics::describe_counter;
 use sqlx::migrate::Migrator;
 
 use config::Settings;
@@ -50,16 +51,30 @@ pub async fn build(live: &Arc<Live<Settings>>) -> anyhow::Result<(Core, Router)>
     let db = mysql::connect(&settings.mysql, &MIGRATOR).await?;
     let broker = core.broker()?;
     let outbox = Outbox::start(db.clone(), broker.clone(), &core.background);
-    let (pool, bus) = (db.clone(), broker.clone());
-    core.health.add("db", Weight::Needed, move || {
-        let pool = pool.clone();
-        async move { mysql::ping(&pool).await }
+    mysql::watch(&core, &db);
+    outbox.watch(&core);
+    core.health.add("rabbit", Weight::Shown, move || {
+        std::future::ready(broker.health())
     });
-    core.health
-        .add("rabbit", Weight::Shown, move || std::future::ready(bus.health()));
+    describe_metrics();
     let state = AppState::new(core.clone(), live.clone(), db, outbox)?;
     let router = start(&state).await?;
     Ok((core, router))
+}
+
+fn describe_metrics() {
+    describe_counter!(
+        "user_password_shed_total",
+        "Logins refused because too many hashes were waiting"
+    );
+    describe_counter!(
+        "user_login_refused_total",
+        "Logins refused for a wrong name, password or code"
+    );
+    describe_counter!(
+        "user_login_throttled_total",
+        "Logins refused for too many failures before"
+    );
 }
 
 /// Make what must exist before the first request, start the loops, and give the routes.

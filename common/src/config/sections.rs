@@ -90,6 +90,8 @@ pub struct BuildSettings {
     pub commit: Option<String>,
     /// The branch.
     pub branch: Option<String>,
+    /// When that commit was made, RFC 3339.
+    pub commit_time: Option<String>,
     /// When it was built, RFC 3339.
     pub time: Option<String>,
 }

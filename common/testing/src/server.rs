@@ -1,7 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use common::actuator::{Actuator, Health};
 use common::auth::{Revocations, ServiceTokens, Verifier};
 use common::background::Background;
@@ -13,7 +12,7 @@ use common::core::Core;
 use common::discovery::Discovery;
 use common::http::{self, Http};
 use common::page::Cursors;
-use common::server::{self, Stop};
+use common::server::{self, Router, Stop};
 use tokio::net::TcpListener;
 
 use crate::{Client, TokenMint};
@@ -93,11 +92,7 @@ impl TestServer {
     pub async fn start(router: Router, core: &Core) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = server::finish(
-            router.merge(core.actuator.router()),
-            &core.settings.server,
-            core.clock.clone(),
-        );
+        let app = core.app(router);
         let stop = Stop::new();
         let (settings, token) = (core.settings.server.clone(), stop.clone());
         core.background.spawn("test-server", |_| async move {

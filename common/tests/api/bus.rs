@@ -24,7 +24,7 @@ impl Member {
     async fn join(name: &'static str, stub: &ConfigStub, amqp: &AmqpSettings) -> Self {
         let live = config::from_yaml(name, &[&stub.yaml()]).unwrap();
         let (core, mint) = core_on_bus(&live, amqp);
-        let server = TestServer::start(axum::Router::new(), &core).await;
+        let server = TestServer::start(common::server::Router::new(), &core).await;
         Self {
             live,
             core,

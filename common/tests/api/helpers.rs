@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use axum::extract::State;
 use axum::routing::{get, post};
-use axum::{Router, extract::State};
 use common::auth::{Admin, Caller, ServiceCaller, Verifier};
 use common::config::{self, Live, Settings};
 use common::core::Core;
 use common::extract::Json;
 use common::problem::Problem;
+use common::server::Router;
 use common_testing::{TestServer, TokenMint, core};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -5,6 +5,7 @@
 mod actuator;
 mod bus;
 mod calls;
+mod endpoints;
 mod helpers;
 mod refresh;
 mod revocation;

@@ -138,7 +138,7 @@ impl Repository {
             Backend::Git { git, .. } => self.refresh_git(git).await,
         };
         let problem = outcome.as_ref().err().map(ToString::to_string);
-        metrics::counter!("config.refresh", "outcome" => if problem.is_some() { "error" } else { "success" })
+        metrics::counter!("config_refresh_total", "outcome" => if problem.is_some() { "error" } else { "success" })
             .increment(1);
         // The same trouble every few seconds is one line in the log.
         match &problem {

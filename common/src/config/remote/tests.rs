@@ -276,6 +276,31 @@ mod layers {
         assert_eq!(limit(&nobody(), &folder, When::Start).await, Some(7));
     }
 
+    #[tokio::test]
+    async fn a_level_that_is_none_is_refused_like_any_bad_value() {
+        let leveled = |level: &str| {
+            let source = format!(r#"{{"limit":7,"log.level":"{level}"}}"#);
+            format!(r#"{{"propertySources":[{{"name":"x","source":{source}}}]}}"#)
+        };
+        let bad = server(200, leveled("inof").leak()).await;
+        let folder = Folder::new();
+        assert_eq!(limit(&bad, &folder, When::Refresh).await, None);
+        assert_eq!(limit(&bad, &folder, When::Start).await, None);
+        let good = server(200, leveled("warn").leak()).await;
+        assert_eq!(limit(&good, &folder, When::Start).await, Some(7));
+        let copy = std::fs::read(folder.file()).unwrap();
+        assert_eq!(
+            limit(&bad, &folder, When::Start).await,
+            Some(7),
+            "the last good one"
+        );
+        assert_eq!(
+            std::fs::read(folder.file()).unwrap(),
+            copy,
+            "which is not overwritten"
+        );
+    }
+
     #[test]
     fn texts_become_what_the_defaults_are() {
         let defaults = json!({"on": false, "n": 1, "t": "x", "none": null, "list": ["a"], "minutes": [1], "in": {"n": 1}});
