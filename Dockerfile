@@ -44,6 +44,7 @@ CMD ["discovery-server"]
 
 FROM base AS config-server
 COPY --from=build /binaries/config-server /usr/local/bin/
+RUN install -d -o 10002 -g 10002 /data
 COPY config /config
 ENV CONFIG_FOLDER=/config
 USER 10002:10002
@@ -52,24 +53,28 @@ CMD ["config-server"]
 
 FROM base AS api-gateway
 COPY --from=build /binaries/api-gateway /usr/local/bin/
+RUN install -d -o 10003 -g 10003 /data
 USER 10003:10003
 EXPOSE 8080
 CMD ["api-gateway"]
 
 FROM base AS user-service
 COPY --from=build /binaries/user-service /usr/local/bin/
+RUN install -d -o 10004 -g 10004 /data
 USER 10004:10004
 EXPOSE 8081
 CMD ["user-service"]
 
 FROM base AS appointment-service
 COPY --from=build /binaries/appointment-service /usr/local/bin/
+RUN install -d -o 10005 -g 10005 /data
 USER 10005:10005
 EXPOSE 8082
 CMD ["appointment-service"]
 
 FROM base AS medical-record-service
 COPY --from=build /binaries/medical-record-service /usr/local/bin/
+RUN install -d -o 10006 -g 10006 /data
 USER 10006:10006
 EXPOSE 8083
 CMD ["medical-record-service"]

@@ -111,6 +111,7 @@ service_environment() {
         # What an instance knew last, for a start while the registry or the config-server is away.
         "EUREKA_CACHE_FILE=$DEV/state/$1.registry.json"
         "CONFIG_SERVER_CACHE_DIR=$DEV/state"
+        "CONFIG_SERVER_REQUIRE_SIGNATURE=${CONFIG_SERVER_REQUIRE_SIGNATURE:-true}"
         "BUILD_COMMIT=$(of_commit %H)"
         "BUILD_BRANCH=$(git -C "$ROOT" symbolic-ref --short -q HEAD 2> /dev/null || true)"
         "BUILD_COMMIT_TIME=$(of_commit %cI)"

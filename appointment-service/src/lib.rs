@@ -59,7 +59,7 @@ impl FromRef<AppState> for Verifier {
 /// Bring the database up to date, reach for the broker, and assemble the service.
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let pool = mysql::connect(&settings.current().mysql, &MIGRATOR).await?;
-    let broker = Broker::start(&settings.current().amqp, &core.background);
+    let broker = core.broker()?;
     core.await_tokens();
     Ok(assemble(core, settings, pool, broker))
 }

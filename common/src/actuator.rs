@@ -6,6 +6,7 @@ mod guard;
 pub mod health;
 mod meters;
 mod process;
+mod refresh;
 mod routes;
 pub mod timer;
 mod words;
@@ -28,8 +29,9 @@ use process::Process;
 
 use crate::auth::Verifier;
 use crate::background::Background;
+use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::{BuildSettings, Layer, Live, Settings};
+use crate::config::{BuildSettings, Layer, Live, RefreshError, Refreshed, Settings};
 use crate::server::{Mappings, Router};
 use crate::telemetry::LogControl;
 
@@ -55,6 +57,7 @@ struct Inner {
     process: Process,
     build: BuildSettings,
     background: Background,
+    bus: Bus,
     gauges: RwLock<Vec<Gauges>>,
     mappings: OnceLock<Mappings>,
 }
@@ -62,7 +65,7 @@ struct Inner {
 /// Sets gauges of a part of the service.
 type Gauges = Box<dyn Fn() + Send + Sync>;
 
-type Refresh = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>;
+type Refresh = Box<dyn Fn() -> BoxFuture<'static, Result<Refreshed, RefreshError>> + Send + Sync>;
 
 /// The settings without their type.
 struct SettingsView {
@@ -96,6 +99,7 @@ impl Actuator {
         health: Health,
         verifier: Verifier,
         (clock, background): (Clock, Background),
+        bus: Bus,
     ) -> anyhow::Result<Self> {
         let inner = Inner {
             name: live.name(),
@@ -108,6 +112,7 @@ impl Actuator {
             build: live.core().build.clone(),
             process: Process::started(seconds(&clock)),
             background,
+            bus,
             gauges: RwLock::default(),
             mappings: OnceLock::new(),
         };
@@ -185,7 +190,9 @@ impl Actuator {
             .route("/actuator/httpexchanges", get(routes::exchanges))
             .route("/actuator/mappings", get(routes::mappings))
             .route("/actuator/scheduledtasks", get(routes::scheduled))
-            .route("/actuator/refresh", post(routes::refresh))
+            .route("/actuator/refresh", post(refresh::refresh))
+            .route("/actuator/busrefresh", post(refresh::everyone))
+            .route("/actuator/busrefresh/{destination}", post(refresh::some))
             .route_layer(from_fn(routes::negotiate))
             .with_state(self.clone())
     }

@@ -8,13 +8,14 @@ use serde_json::json;
 use crate::actuator::{Actuator, Health, Weight};
 use crate::auth::{Keys, Revocations, ServiceTokens, Verifier};
 use crate::background::Background;
+use crate::broker::Broker;
+use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::{CoreSettings, Live, Settings};
 use crate::discovery::{Discovery, Registration};
-use crate::http::Http;
+use crate::http::{Client, Http};
 use crate::page::Cursors;
-use crate::server::Router;
-use crate::{http, server};
+use crate::server::{self, Router};
 
 /// The running parts that a service is assembled from. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +40,10 @@ pub struct Core {
     pub cursors: Cursors,
     /// Monitoring endpoints.
     pub actuator: Actuator,
+    /// The one connection to the message broker; `None`: `amqp.url` is not set.
+    pub broker: Option<Broker>,
+    /// Tells other instances to read their settings again.
+    pub bus: Bus,
 }
 
 impl FromRef<Core> for Verifier {
@@ -61,7 +66,7 @@ impl Core {
             live.name()
         );
         let background = Background::new();
-        let pinned = http::client(&settings.http_client)?;
+        let pinned = Client::new(live.follow_core())?;
         let every = std::time::Duration::from_secs(settings.auth.key_refresh_s);
         let keys = Keys::from_url(pinned.clone(), settings.auth.jwks_url.clone(), every, &background);
         let tokens = Self::service_tokens(live.name(), &settings, pinned.clone());
@@ -77,11 +82,11 @@ impl Core {
         keys: Keys,
         revocations: Revocations,
     ) -> anyhow::Result<Self> {
-        let tokens = Self::service_tokens(live.name(), &live.core(), http::client(&live.core().http_client)?);
+        let tokens = Self::service_tokens(live.name(), &live.core(), Client::new(live.follow_core())?);
         Self::assemble(live, Background::new(), keys, (revocations, tokens))
     }
 
-    fn service_tokens(name: &'static str, settings: &CoreSettings, client: reqwest::Client) -> ServiceTokens {
+    fn service_tokens(name: &'static str, settings: &CoreSettings, client: Client) -> ServiceTokens {
         let secret = settings.service.secret.clone().unwrap_or_default();
         ServiceTokens::from_issuer(client, settings.auth.issuer_url.clone(), name, secret)
     }
@@ -98,11 +103,15 @@ impl Core {
         let verifier = Verifier::new(settings.auth.clone(), name, keys, revocations, clock.clone());
         let discovery = Discovery::start(&settings.eureka, &background, clock.clone())?;
         let health = Health::default();
+        let url = settings.amqp.url.as_ref();
+        let broker = url.map(|_| Broker::start(&settings.amqp, &background));
+        let bus = Bus::join(live, broker.clone(), &background);
         let actuator = Actuator::new(
             live,
             health.clone(),
             verifier.clone(),
             (clock.clone(), background.clone()),
+            bus.clone(),
         )?;
         let metrics = actuator.clone();
         background.spawn("metrics-upkeep", |stop| async move { metrics.upkeep(stop).await });
@@ -111,11 +120,13 @@ impl Core {
             clock,
             health,
             verifier,
-            http: Http::new(http::client(&settings.http_client)?, discovery.clone(), tokens),
+            http: Http::new(Client::new(live.follow_core())?, discovery.clone(), tokens),
             cursors: Cursors::new(&settings.service.secret.clone().unwrap_or_default()),
             discovery,
             background,
             actuator,
+            broker,
+            bus,
             settings,
         })
     }
@@ -126,6 +137,15 @@ impl Core {
         self.health.add("tokens", Weight::Needed, move || {
             std::future::ready(verifier.ready().map(|()| json!({})))
         });
+    }
+
+    /// The broker, for a service that cannot do without.
+    ///
+    /// # Errors
+    /// `amqp.url` is not set.
+    pub fn broker(&self) -> anyhow::Result<Broker> {
+        let broker = self.broker.clone();
+        broker.ok_or_else(|| anyhow::anyhow!("amqp.url is not set (environment: AMQP_URL)"))
     }
 
     /// Listen, register, serve `router` and the monitoring endpoints, until SIGTERM or SIGINT.

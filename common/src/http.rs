@@ -11,11 +11,13 @@ use http::{Method, StatusCode};
 use metrics::Label;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use url::Url;
 use uuid::Uuid;
 
 use crate::actuator::timer::{Timer, method_label, outcome_label};
 use crate::auth::ServiceTokens;
-use crate::config::HttpClientSettings;
+use crate::config::{CoreSettings, HttpClientSettings};
 use crate::context::{REQUEST_ID, RequestContext};
 use crate::discovery::{Discovery, Instance};
 use crate::problem::Problem;
@@ -23,7 +25,7 @@ use breaker::Breakers;
 
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
-/// A bare client with deadlines and no redirects: for the few addresses that are pinned by configuration.
+/// A bare client with fixed deadlines and no redirects: for the few addresses that are pinned by configuration.
 pub fn client(settings: &HttpClientSettings) -> anyhow::Result<reqwest::Client> {
     #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
     let builder = reqwest::Client::builder();
@@ -35,6 +37,40 @@ pub fn client(settings: &HttpClientSettings) -> anyhow::Result<reqwest::Client> 
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()?)
+}
+
+/// A bare client whose deadline for one call is what the settings say when the call is made.
+#[derive(Clone)]
+pub struct Client {
+    bare: reqwest::Client,
+    settings: watch::Receiver<Arc<CoreSettings>>,
+}
+
+impl Client {
+    /// A client that follows the section `http_client`.
+    ///
+    /// # Errors
+    /// The machine offers no source of randomness or certificates.
+    pub fn new(settings: watch::Receiver<Arc<CoreSettings>>) -> anyhow::Result<Self> {
+        let bare = client(&settings.borrow().http_client)?;
+        Ok(Self { bare, settings })
+    }
+
+    /// `GET url`
+    pub fn get(&self, url: Url) -> reqwest::RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// `POST url`
+    pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A request with the deadline of now.
+    pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
+        let deadline = Duration::from_millis(self.settings.borrow().http_client.timeout_ms);
+        self.bare.request(method, url).timeout(deadline)
+    }
 }
 
 /// Why a call to another service gave no answer that can be used.
@@ -82,7 +118,7 @@ impl From<CallError> for Problem {
 /// Makes calls to the fleet's services.
 #[derive(Clone)]
 pub struct Http {
-    client: reqwest::Client,
+    client: Client,
     discovery: Discovery,
     tokens: ServiceTokens,
     breakers: Arc<Breakers>,
@@ -90,7 +126,7 @@ pub struct Http {
 
 impl Http {
     /// Calls with `client` to where `discovery` says, proving ourselves with `tokens`.
-    pub fn new(client: reqwest::Client, discovery: Discovery, tokens: ServiceTokens) -> Self {
+    pub fn new(client: Client, discovery: Discovery, tokens: ServiceTokens) -> Self {
         Self {
             client,
             discovery,

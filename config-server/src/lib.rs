@@ -9,6 +9,8 @@ pub mod store;
 
 use std::sync::Arc;
 
+use common::bus::Bus;
+use common::clock::Clock;
 use common::core::Core;
 use common::server::Router;
 
@@ -39,6 +41,8 @@ struct Inner {
     accept_empty: bool,
     monitor_secret: Option<SecretString>,
     pace: Pace,
+    bus: Bus,
+    clock: Clock,
 }
 
 impl std::ops::Deref for AppState {

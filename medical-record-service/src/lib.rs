@@ -88,7 +88,7 @@ impl AppState {
 /// Reach for database and broker, and assemble the service.
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let db = store::connect(&settings.current().mongodb).await?;
-    let broker = Broker::start(&settings.current().amqp, &core.background);
+    let broker = core.broker()?;
     core.await_tokens();
     assemble(core, settings, db, broker)
 }

@@ -26,7 +26,6 @@ use std::time::Duration;
 use anyhow::Context;
 use common::actuator::Weight;
 use common::auth::{KeySet, Keys, Revocations};
-use common::broker::Broker;
 use common::config::Live;
 use common::core::Core;
 use common::mysql;
@@ -50,7 +49,7 @@ pub async fn build(live: &Arc<Live<Settings>>) -> anyhow::Result<(Core, Router)>
     let core = Core::start_issuer(live, Keys::fixed(&KeySet::default()), Revocations::local())?;
     let settings = live.current();
     let db = mysql::connect(&settings.mysql, &MIGRATOR).await?;
-    let broker = Broker::start(&settings.amqp, &core.background);
+    let broker = core.broker()?;
     let outbox = Outbox::start(db.clone(), broker.clone(), &core.background);
     mysql::watch(&core, &db);
     outbox.watch(&core);

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::{Actuator, Operator, exchanges as last};
-use crate::problem::Problem;
 
 /// What a document may be called; the first is preferred.
 const MEDIA_TYPES: [&str; 3] = [
@@ -31,7 +30,7 @@ impl IntoResponse for Document {
     }
 }
 
-fn ok(value: Value) -> Document {
+pub(super) fn ok(value: Value) -> Document {
     Document(StatusCode::OK, value)
 }
 
@@ -93,12 +92,14 @@ pub(super) async fn index(_: Operator, headers: HeaderMap) -> Document {
         "httpexchanges",
         "loggers",
         "refresh",
+        "busrefresh",
     ];
     let templated = [
         ("health-path", "health/{*path}"),
         ("loggers-name", "loggers/{name}"),
         ("metrics-requiredMetricName", "metrics/{requiredMetricName}"),
         ("env-toMatch", "env/{toMatch}"),
+        ("busrefresh-destination", "busrefresh/{destination}"),
     ];
     let mut links = Map::new();
     links.insert("self".to_owned(), json!({ "href": base, "templated": false }));
@@ -169,20 +170,4 @@ pub(super) async fn scheduled(_: Operator, State(actuator): State<Actuator>) -> 
 
 pub(super) async fn exchanges(_: Operator) -> Document {
     ok(json!({ "exchanges": last::last() }))
-}
-
-/// Read the settings again; the answer names the keys that changed. Bad settings are refused and the old stay.
-pub(super) async fn refresh(_: Operator, State(actuator): State<Actuator>) -> Result<Document, Problem> {
-    match (actuator.0.settings.refresh)().await {
-        Ok(changed) => Ok(ok(json!(changed))),
-        Err(error) => {
-            tracing::warn!(%error, "refresh refused; the old settings stay");
-            Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "settings-refused",
-                "The new settings are refused",
-            )
-            .detail("The old settings stay in force; the log says what is wrong."))
-        }
-    }
 }

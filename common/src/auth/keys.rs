@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Notify};
 use url::Url;
 
 use crate::background::Background;
+use crate::http::Client;
 
 /// An Ed25519 public key as a JSON Web Key (RFC 8037).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -62,7 +63,7 @@ struct Known {
 pub struct KeyStamp(u64);
 
 struct Source {
-    client: reqwest::Client,
+    client: Client,
     url: Url,
     every: Duration,
     wanted: Notify,
@@ -86,7 +87,7 @@ impl Keys {
     }
 
     /// Keys read from the pinned `url`, again every `every`, and when a token names one that is not known.
-    pub fn from_url(client: reqwest::Client, url: Url, every: Duration, background: &Background) -> Self {
+    pub fn from_url(client: Client, url: Url, every: Duration, background: &Background) -> Self {
         let keys = Self::of(Some(Source {
             client,
             url,

@@ -12,6 +12,7 @@ use url::Url;
 use super::{AccessClaims, Keys, ServiceTokens};
 use crate::background::Background;
 use crate::clock::Clock;
+use crate::http::Client;
 use crate::ids::{SessionId, UserId};
 
 /// What user-service answers on `GET /internal/revocations`.
@@ -93,7 +94,7 @@ impl Revocations {
 
     /// Follow the feed of user-service, found by `issuer` at its pinned address; `keys` hears which of them are over.
     pub fn follow(
-        (client, issuer): (reqwest::Client, Url),
+        (client, issuer): (Client, Url),
         tokens: ServiceTokens,
         keys: Keys,
         clock: Clock,
@@ -170,7 +171,7 @@ impl Revocations {
 }
 
 struct Feed {
-    client: reqwest::Client,
+    client: Client,
     issuer: Url,
     tokens: ServiceTokens,
     keys: Keys,

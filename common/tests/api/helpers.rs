@@ -48,8 +48,14 @@ impl TestApp {
     }
 
     pub(crate) async fn with(yaml: &str) -> Self {
-        let (core, mint) = core(&live(yaml));
-        Self::of(core, mint).await
+        Self::live(yaml).await.1
+    }
+
+    /// With its settings at hand.
+    pub(crate) async fn live(yaml: &str) -> (Arc<Live<Trial>>, Self) {
+        let live = live(yaml);
+        let (core, mint) = core(&live);
+        (live, Self::of(core, mint).await)
     }
 
     /// Of parts that a test has put together.

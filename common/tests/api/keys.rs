@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use common::auth::{ACCESS_TYPE, Keys, Refusal, Revocations, Role, Verifier};
 use common::background::Background;
 use common::clock::Clock;
-use common::http;
+use common::http::Client;
 use common::ids::UserId;
 use common_testing::{TokenMint, eventually};
 use futures_util::future::join_all;
@@ -22,12 +22,18 @@ struct Reader {
 
 impl Reader {
     fn of(issuer: &Issuer) -> Self {
-        let core = live("{}").core();
+        let live = live("{}");
         let background = Background::new();
         let url = format!("http://{}/.well-known/jwks.json", issuer.address);
-        let client = http::client(&core.http_client).unwrap();
+        let client = Client::new(live.follow_core()).unwrap();
         let keys = Keys::from_url(client, url.parse().unwrap(), Duration::from_mins(1), &background);
-        let verifier = Verifier::new(core.auth.clone(), NAME, keys, Revocations::local(), Clock::System);
+        let verifier = Verifier::new(
+            live.core().auth.clone(),
+            NAME,
+            keys,
+            Revocations::local(),
+            Clock::System,
+        );
         Self { verifier, background }
     }
 

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::auth::Role;
-use common::config;
+use common::config::{self, Live};
 use common::core::Core;
 use common::ids::UserId;
 use common::server::{self, Stop};
@@ -43,6 +44,7 @@ impl As {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) live: Arc<Live<RegistrySettings>>,
     core: Core,
     mint: TokenMint,
     stop: Stop,
@@ -67,7 +69,7 @@ impl Server {
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
         let (core, mint) = common_testing::core(&live);
-        let router = build(&core, &live.current()).unwrap();
+        let router = build(&core, &live).unwrap();
         let app = server::finish(
             router.merge(core.actuator.router()).into(),
             &core.settings.server,
@@ -80,6 +82,7 @@ impl Server {
         });
         Self {
             address,
+            live,
             core,
             mint,
             stop,

@@ -15,6 +15,7 @@ mod helpers;
 mod our_client;
 mod protocol;
 mod reading;
+mod refresh;
 mod replication;
 mod restart;
 mod scale;

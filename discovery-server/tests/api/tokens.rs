@@ -12,7 +12,7 @@ async fn no_attack_on_tokens_gets_through() {
     let own = format!("discovery: {{credentials: '{CREDENTIALS}'}}");
     let live = from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own]).unwrap();
     let (core, mint) = core(&live);
-    let server = TestServer::start(build(&core, &live.current()).unwrap(), &core).await;
+    let server = TestServer::start(build(&core, &live).unwrap(), &core).await;
     let target = Target {
         name: "discovery-server /actuator/env",
         address: server.address,

@@ -11,6 +11,7 @@ mod helpers;
 mod listing;
 mod notify;
 mod preferences;
+mod refresh;
 mod reminders;
 mod sendgrid;
 mod smtp;
