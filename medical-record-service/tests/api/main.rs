@@ -22,5 +22,6 @@ mod lists;
 mod outage;
 mod protocol;
 mod records;
+mod refresh;
 mod scanner;
 mod uploads;
