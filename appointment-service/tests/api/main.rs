@@ -15,6 +15,7 @@ mod listing;
 mod outbox;
 mod proxy;
 mod races;
+mod refresh;
 mod reschedule;
 mod slots;
 mod story;

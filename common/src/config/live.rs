@@ -21,7 +21,7 @@ pub struct Live<T> {
 }
 
 /// What a refresh has changed, by dotted keys.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Refreshed {
     /// Every key whose value is another one.
     pub changed: Vec<String>,

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::Client;
+
 /// A stand-in for config-server that tells everybody what the test put in.
 #[derive(Clone)]
 pub struct ConfigStub {
@@ -42,6 +44,14 @@ impl ConfigStub {
     pub fn set(&self, properties: Value) {
         let mut told = self.state.lock().unwrap();
         (told.status, told.properties) = (StatusCode::OK, properties);
+    }
+
+    /// Tell these properties and have the service at `client` read them: all that changes must take effect at once.
+    pub async fn change(&self, client: &Client, admin: &str, properties: Value) {
+        self.set(properties);
+        let answer = client.post("/actuator/refresh", admin, &Value::Null).await;
+        let late = answer.expect(200).headers.remove("x-takes-effect-at-restart");
+        assert_eq!(late, None, "these wait for a restart");
     }
 
     /// Answer with this status.

@@ -221,6 +221,7 @@ async fn a_restart_does_not_make_a_broken_change_good() {
     assert_eq!(value(&restarted, "/svc/default/other").await, Some(json!(1)));
     assert_eq!(refresh(&restarted).await, 503);
     let mended = origin.commit("svc.yml", "a: 3\n");
+    origin.git(&["branch", "--quiet", "--force", "other", "main"]);
     assert_eq!(refresh(&restarted).await, 200);
     assert_eq!(restarted.json(SVC, "/svc/default").await["version"], mended);
 }

@@ -117,6 +117,7 @@ impl Fleet {
         if service != "config-server" {
             let url = format!("http://{service}:{secret}@{}", at("config-server"));
             set.push(("CONFIG_SERVER_URL".to_owned(), url));
+            set.push(("CONFIG_SERVER_REQUIRE_SIGNATURE".to_owned(), "true".to_owned()));
         }
         set.extend(self.stores(service).await);
         set

@@ -1,23 +1,10 @@
 //! Settings that change while the service runs.
 
 use chrono::TimeDelta;
-use common_testing::{Answer, ConfigStub};
+use common_testing::ConfigStub;
 use serde_json::{Value, json};
 
 use crate::helpers::{App, Visit};
-
-async fn refreshed(app: &App, stub: &ConfigStub, properties: Value) -> Answer {
-    stub.set(properties);
-    app.client
-        .post("/actuator/refresh", &app.admin(), &Value::Null)
-        .await
-}
-
-/// The settings change, and none of them waits for a restart.
-async fn change(app: &App, stub: &ConfigStub, properties: Value) {
-    let answer = refreshed(app, stub, properties).await.expect(200);
-    assert_eq!(answer.headers.get("x-takes-effect-at-restart"), None);
-}
 
 /// A visit is booked; the patient's mail.
 async fn booking(app: &App, ahead: TimeDelta) -> (Visit, String) {
@@ -45,7 +32,7 @@ async fn words_change_without_a_restart_and_bad_ones_do_not() {
         "messages.clinic": "Elm Street",
         "messages.greeting": "Dear {name},",
     });
-    change(&app, &stub, new.clone()).await;
+    stub.change(&app.client, &app.admin(), new.clone()).await;
     let (_, mail) = booking(&app, TimeDelta::days(2)).await;
     for part in [
         "Subject: See you at Elm Street",
@@ -66,7 +53,11 @@ async fn words_change_without_a_restart_and_bad_ones_do_not() {
         let mut properties = new.clone();
         properties[format!("{words}.{key}")] = bad.clone();
         properties["messages.clinic"] = json!("Oak Street");
-        let answer = refreshed(&app, &stub, properties).await;
+        stub.set(properties);
+        let answer = app
+            .client
+            .post("/actuator/refresh", &app.admin(), &Value::Null)
+            .await;
         assert_eq!(answer.problem(422), "settings-refused", "{key} {bad}");
     }
     let (_, mail) = booking(&app, TimeDelta::days(2)).await;
@@ -80,14 +71,16 @@ async fn limits_of_sms_change_without_a_restart() {
     let (one, other) = (app.peers.patient(), app.peers.patient());
     app.notify(one.id, "SMS", "first").await;
     app.send().await;
-    change(&app, &stub, json!({"sms.daily_limit_per_user": 1})).await;
+    stub.change(&app.client, &app.admin(), json!({"sms.daily_limit_per_user": 1}))
+        .await;
     app.notify(one.id, "SMS", "second").await;
     app.notify(other.id, "SMS", "third").await;
     app.send().await;
-    change(&app, &stub, json!({"sms.daily_limit": 2})).await;
+    stub.change(&app.client, &app.admin(), json!({"sms.daily_limit": 2}))
+        .await;
     app.notify(other.id, "SMS", "fourth").await;
     app.send().await;
-    change(&app, &stub, json!({})).await;
+    stub.change(&app.client, &app.admin(), json!({})).await;
     app.notify(one.id, "SMS", "fifth").await;
     app.send().await;
     let texts: Vec<Value> = app.texts().into_iter().map(|text| text["body"].clone()).collect();
@@ -98,7 +91,8 @@ async fn limits_of_sms_change_without_a_restart() {
 async fn the_times_of_reminders_change_without_a_restart() {
     let stub = ConfigStub::start().await;
     let app = App::with(&stub.yaml()).await;
-    change(&app, &stub, json!({"reminders.offsets_min[0]": 60})).await;
+    stub.change(&app.client, &app.admin(), json!({"reminders.offsets_min[0]": 60}))
+        .await;
     let (visit, _) = booking(&app, TimeDelta::hours(3)).await;
     let reminded = async || {
         app.remind().await;

@@ -12,6 +12,7 @@ mod keys;
 mod login;
 mod outage;
 mod passwords;
+mod refresh;
 mod registration;
 mod second_factor;
 mod sessions;
