@@ -109,6 +109,8 @@ impl Wording<'_> {
             Template::DoctorVerified => "Your account has been verified",
             Template::PasswordReset => "Reset your password",
             Template::PasswordChanged => "Your password has been changed",
+            Template::SecondFactorChanged => "Your second factor has been changed",
+            Template::TokenReused => "Somebody else may have used your login",
             Template::Message => {
                 return self
                     .facts
@@ -150,6 +152,16 @@ impl Wording<'_> {
             Template::PasswordChanged => vec![
                 "The password of your account has been changed, and your other devices have been logged out.".to_owned(),
                 "If it was not you, reset your password at once and contact us.".to_owned(),
+            ],
+            Template::SecondFactorChanged => vec![
+                "The second factor of your account has been set up or taken away, and your other devices have been logged out."
+                    .to_owned(),
+                "If it was not you, reset your password at once and contact us.".to_owned(),
+            ],
+            Template::TokenReused => vec![
+                "The login of one of your devices was used in two places, so that somebody may have a copy of it. It has been ended in both."
+                    .to_owned(),
+                "Log in again. If you do not know how this came about, change your password.".to_owned(),
             ],
             Template::Message => {
                 let message = self.facts.message.as_deref().unwrap_or_default();
