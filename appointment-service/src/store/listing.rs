@@ -62,14 +62,15 @@ fn push_filter(query: &mut QueryBuilder<MySql>, filter: &Filter) {
     for doctor in &filter.doctors {
         query.push(" and doctor_id = ").push_bind(*doctor);
     }
+    // Instants without a zone: with one they would travel as TIMESTAMP, which knows nothing before 1970 and after 2038.
     match filter.from {
         Some(Moment::Date(date)) => query.push(" and local_date >= ").push_bind(date),
-        Some(Moment::Instant(instant)) => query.push(" and start_at >= ").push_bind(instant),
+        Some(Moment::Instant(instant)) => query.push(" and start_at >= ").push_bind(instant.naive_utc()),
         None => query,
     };
     match filter.to {
         Some(Moment::Date(date)) => query.push(" and local_date <= ").push_bind(date),
-        Some(Moment::Instant(instant)) => query.push(" and start_at < ").push_bind(instant),
+        Some(Moment::Instant(instant)) => query.push(" and start_at < ").push_bind(instant.naive_utc()),
         None => query,
     };
     if !filter.statuses.is_empty() {
