@@ -147,6 +147,11 @@ impl TestApp {
         }
     }
 
+    /// A token with which another service may call this one.
+    pub(crate) fn service_token(&self) -> String {
+        self.mint.service("notification-service", NAME)
+    }
+
     /// The same person, with a token for this service.
     pub(crate) fn again(&self, person: &Person, role: Role) -> Person {
         Person {

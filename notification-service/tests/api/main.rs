@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
+mod access;
 mod bus;
 mod crashes;
 mod events;
