@@ -8,6 +8,7 @@
 
 mod client;
 mod databases;
+mod foreign;
 mod mint;
 mod peers;
 mod server;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use client::{Answer, As, Client};
 pub use databases::{amqp_url, mongo_database, mongo_url, mysql_database, mysql_url};
+pub use foreign::{Foreign, Step, not_run};
 pub use mint::TokenMint;
 pub use peers::Peers;
 pub use server::{TestServer, core, core_with};

@@ -64,11 +64,7 @@ impl Server {
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
         let core = Core::start(&live).unwrap();
         let router = build(&core, &live.current()).unwrap();
-        let app = server::finish(
-            router.merge(core.actuator.router()),
-            &core.settings.server,
-            core.clock.clone(),
-        );
+        let app = core.app(router);
         let stop = Stop::new();
         let serving = (core.settings.server.clone(), stop.clone());
         core.background.spawn("server", |_| async move {

@@ -14,7 +14,7 @@ use e2e::{Api, wait};
 use uuid::Uuid;
 
 /// In the order of starting.
-const SERVICES: [&str; 7] = [
+pub(crate) const SERVICES: [&str; 7] = [
     "config-server",
     "discovery-server",
     "user-service",
@@ -23,6 +23,9 @@ const SERVICES: [&str; 7] = [
     "notification-service",
     "api-gateway",
 ];
+
+/// What the services are told of their build.
+pub(crate) const COMMIT: &str = "0ddba11";
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@fleet.test";
 
@@ -108,6 +111,7 @@ impl Fleet {
             ("CONFIG_CREDENTIALS".to_owned(), self.credentials()),
             // Every case comes from one address.
             ("GATEWAY_RATE_LIMIT_SCALE".to_owned(), "1000".to_owned()),
+            ("BUILD_COMMIT".to_owned(), COMMIT.to_owned()),
             ("MAIL_DIR".to_owned(), folder("mail")),
             ("SMS_DIR".to_owned(), folder("sms")),
         ];
@@ -221,6 +225,11 @@ impl Fleet {
     /// One service past the gateway.
     pub(crate) fn direct(&self, service: &str) -> Api {
         Api::new(&format!("http://127.0.0.1:{}", self.ports[service])).unwrap()
+    }
+
+    /// What a service proves itself with.
+    pub(crate) fn secret(&self, service: &str) -> &str {
+        &self.secrets[service]
     }
 
     pub(crate) fn folder(&self) -> &Path {
