@@ -15,8 +15,13 @@ for (const path of process.argv.slice(2)) {
   }
   const requests = family('http_server_requests_seconds')
   assert.strictEqual(requests.type, 'HISTOGRAM')
-  assert(requests.metrics.some((one) => Number(one.count) > 0), path)
-  assert(requests.metrics.every((one) => one.labels === undefined || !('le' in one.labels)), path)
+  // This parser keeps one histogram of a family, whatever its labels; gauges and counters it keeps all.
+  const buckets = requests.metrics[0].buckets
+  assert(Number(buckets['+Inf']) > 0, path)
+  assert(Object.keys(buckets).every((bound) => bound === '+Inf' || bound.includes('.')), path)
+  const longest = family('http_server_requests_seconds_max')
+  assert(longest.metrics.length > 1 && longest.metrics.every((one) => one.labels.uri && one.labels.outcome), path)
+  assert(family('logback_events_total').metrics.every((one) => one.labels.level), path)
   assert(Number(family('process_uptime_seconds').metrics[0].value) > 0, path)
   for (const one of families) assert(one.help, `${path}: ${one.name} says nothing of itself`)
   console.log(`ok parse-prometheus-text-format ${version} ${path}`)
