@@ -2,20 +2,18 @@
 //! on another instance where that is safe, and a circuit breaker for each instance.
 
 mod breaker;
+mod measure;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use metrics::Label;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use url::Url;
-use uuid::Uuid;
 
-use crate::actuator::timer::{Timer, method_label, outcome_label};
 use crate::auth::ServiceTokens;
 use crate::config::{CoreSettings, HttpClientSettings};
 use crate::context::{REQUEST_ID, RequestContext};
@@ -234,7 +232,7 @@ impl ServiceClient {
             }
             let begun = Instant::now();
             let answer = request.send().await;
-            count(self.app, method, path, answer.as_ref(), begun.elapsed());
+            measure::count(self.app, method, path, answer.as_ref(), begun.elapsed());
             let response = answer.map_err(|e| self.unavailable(&e.without_url().to_string()))?;
             if response.status() == StatusCode::UNAUTHORIZED && !fresh_token {
                 // Keys may have been rotated under the token that was held.
@@ -294,64 +292,5 @@ impl ServiceClient {
             service: self.app,
             cause: cause.to_owned(),
         }
-    }
-}
-
-/// Measure a call, under the names that dashboards rely on.
-fn count(
-    app: &'static str,
-    method: &Method,
-    path: &str,
-    answer: Result<&reqwest::Response, &reqwest::Error>,
-    elapsed: Duration,
-) {
-    let (status, outcome) = match answer {
-        Ok(response) => (
-            response.status().as_str().to_owned(),
-            outcome_label(response.status()),
-        ),
-        Err(_) => ("CLIENT_ERROR".to_owned(), "UNKNOWN"),
-    };
-    let error = match answer {
-        Ok(_) => None,
-        Err(error) if error.is_timeout() => Some("timeout"),
-        Err(error) if error.is_connect() => Some("connect"),
-        Err(_) => Some("io"),
-    };
-    let labels = vec![
-        Label::from_static_parts("client_name", app),
-        Label::from_static_parts("method", method_label(method)),
-        Label::new("uri", template(path)),
-        Label::new("status", status),
-        Label::from_static_parts("outcome", outcome),
-        Label::from_static_parts("exception", error.unwrap_or("None")),
-        Label::from_static_parts("error", error.unwrap_or("none")),
-    ];
-    Timer::of("http_client_requests_seconds", labels).record(elapsed);
-}
-
-/// The path without what differs from call to call: all ids here are UUIDs, and the rest is in the query.
-fn template(path: &str) -> String {
-    let path = path.split('?').next().unwrap_or_default();
-    let segments = path.split('/').map(|segment| match Uuid::parse_str(segment) {
-        Ok(_) => "{id}",
-        Err(_) => segment,
-    });
-    segments.collect::<Vec<_>>().join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_id_gets_into_a_template() {
-        let id = Uuid::now_v7();
-        assert_eq!(template(&format!("/internal/users/{id}")), "/internal/users/{id}");
-        assert_eq!(
-            template(&format!("/internal/{id}/x?doctor_id={id}")),
-            "/internal/{id}/x"
-        );
-        assert_eq!(template("/internal/users/lookup"), "/internal/users/lookup");
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common_testing::As;
+use common_testing::{As, not_run};
 use serde_json::{Value, json};
 
-use crate::helpers::{ADMIN, Folder, SVC, Server, not_run};
+use crate::helpers::{ADMIN, Folder, SVC, Server};
 
 /// A repository with a work tree, to commit into.
 struct Origin(Folder);

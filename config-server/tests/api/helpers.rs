@@ -1,7 +1,6 @@
 //! A config-server on a socket, with files of the test's own.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,11 +16,6 @@ use serde_json::Value;
 pub(crate) const SVC: &str = "svc";
 pub(crate) const OTHER: &str = "other";
 pub(crate) const ADMIN: &str = "admin";
-
-/// Say that a test has proved nothing, also where the output of tests that pass is hidden.
-pub(crate) fn not_run(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
-}
 
 /// Every credential's secret is made of its name.
 pub(crate) fn secret(name: &str) -> String {

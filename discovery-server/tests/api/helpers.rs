@@ -70,11 +70,7 @@ impl Server {
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
         let (core, mint) = common_testing::core(&live);
         let router = build(&core, &live).unwrap();
-        let app = server::finish(
-            router.merge(core.actuator.router()).into(),
-            &core.settings.server,
-            core.clock.clone(),
-        );
+        let app = core.app(router);
         let stop = Stop::new();
         let serving = (core.settings.server.clone(), stop.clone());
         core.background.spawn("server", |_| async move {

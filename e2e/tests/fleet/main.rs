@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "this is a test harness: it reports")]
 
+mod actuator;
 mod cast;
 mod deny;
 mod faults;
@@ -12,6 +13,7 @@ mod processes;
 mod race;
 mod revoked;
 mod rogue;
+mod scrapers;
 mod story;
 
 use std::panic::AssertUnwindSafe;
@@ -63,6 +65,24 @@ const CASES: &[(&str, Case)] = &[
         Box::pin(deny::inner_paths(f))
     }),
     ("deny::bad_input_is_told_apart", |f| Box::pin(deny::bad_input(f))),
+    ("actuator::only_operators_look_inside_and_find_something", |f| {
+        Box::pin(actuator::for_operators(f))
+    }),
+    ("actuator::health_and_info_are_open", |f| {
+        Box::pin(actuator::health_and_info(f))
+    }),
+    ("actuator::exchanges_name_templates", |f| {
+        Box::pin(actuator::exchanges(f))
+    }),
+    ("scrapers::promtool_has_nothing_to_say", |f| {
+        Box::pin(scrapers::promtool(f))
+    }),
+    ("scrapers::a_parser_from_pypi_reads_both_formats", |f| {
+        Box::pin(scrapers::pypi(f))
+    }),
+    ("scrapers::a_parser_from_npm_reads_the_metrics", |f| {
+        Box::pin(scrapers::npm(f))
+    }),
     ("race::one_slot_is_booked_once", |f| Box::pin(race::one_slot(f))),
     ("faults::bookings_go_on_without_the_broker", |f| {
         Box::pin(faults::broker_away(f))

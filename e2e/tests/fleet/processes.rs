@@ -17,7 +17,7 @@ use user_service::domain::secrets::Secrets;
 use uuid::Uuid;
 
 /// In the order of starting.
-const SERVICES: [&str; 7] = [
+pub(crate) const SERVICES: [&str; 7] = [
     "config-server",
     "discovery-server",
     "user-service",
@@ -26,6 +26,9 @@ const SERVICES: [&str; 7] = [
     "notification-service",
     "api-gateway",
 ];
+
+/// What the services are told of their build.
+pub(crate) const COMMIT: &str = "0ddba11";
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@fleet.test";
 
@@ -111,6 +114,7 @@ impl Fleet {
             ("CONFIG_CREDENTIALS".to_owned(), self.credentials()),
             // Every case comes from one address.
             ("GATEWAY_RATE_LIMIT_SCALE".to_owned(), "1000".to_owned()),
+            ("BUILD_COMMIT".to_owned(), COMMIT.to_owned()),
             ("MAIL_DIR".to_owned(), folder("mail")),
             ("SMS_DIR".to_owned(), folder("sms")),
         ];
