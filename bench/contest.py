@@ -83,7 +83,11 @@ class Contest:
 
     def start_registry(self):
         port = self.ports["discovery"]
-        environment = {"DISCOVERY_CREDENTIALS": self.credential, "DISCOVERY_SERVER_PORT": str(port)}
+        environment = {
+            "DISCOVERY_CREDENTIALS": self.credential,
+            "DISCOVERY_SERVER_PORT": str(port),
+            "SERVICE_SECRET": secrets.token_hex(16),
+        }
         self.spawn("discovery", OTHER_CORE, [str(self.binaries / "discovery-server")], environment)
         self.wait_for("discovery", "/livez")
         self.register()
@@ -122,6 +126,8 @@ class Contest:
             "GATEWAY_WORKERS": "1",
             "GATEWAY_RATE_LIMIT_SCALE": "1000000",
             "EUREKA_URL": f"http://{self.credential}@127.0.0.1:{self.ports['discovery']}/eureka/",
+            "SERVICE_SECRET": secrets.token_hex(16),
+            "AUTH_ISSUER_URL": f"http://127.0.0.1:{self.ports['upstream']}",
             "AUTH_JWKS_URL": f"http://127.0.0.1:{self.ports['upstream']}/.well-known/jwks.json",
             "AUTH_MAX_LIFETIME_S": "86400",
             "LOG_LEVEL": "info",

@@ -136,20 +136,7 @@ fn bind(
 /// Ready means: tokens can be checked, and every service has been seen. Once seen, a service that goes away
 /// takes only its own paths with it, not the gateway.
 fn watch_health(core: &Core, directory: &Arc<Directory>) {
-    let (verifier, clock) = (core.verifier.clone(), core.clock.clone());
-    let fed = Arc::new(AtomicBool::new(false));
-    core.health.add("tokens", Weight::Needed, move || {
-        let fresh = verifier.revocations().age(clock.now()) < 60;
-        let fed = fed.fetch_or(fresh, Ordering::Relaxed) || fresh;
-        let ready = verifier.keys().ready();
-        async move {
-            match (ready, fed) {
-                (true, true) => Ok(json!({})),
-                (false, _) => Err("no keys to check tokens with".to_owned()),
-                (true, false) => Err("it is not known yet which tokens were revoked".to_owned()),
-            }
-        }
-    });
+    core.await_tokens();
     let (services, seen) = (Arc::clone(directory), Arc::new(AtomicBool::new(false)));
     core.health.add("services", Weight::Needed, move || {
         let missing = services.missing(Instant::now());
@@ -200,6 +187,7 @@ fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Ar
 
 /// Once in a while: let go of callers that need no counting any more, and tell how many there are of what.
 fn watch_numbers(core: &Core, gate: Arc<Gate>, caps: Caps) {
+    crate::meter::describe();
     let connections = metrics::gauge!("gateway_connections");
     let known_tokens = metrics::gauge!("gateway_known_tokens");
     core.background.spawn("limits", |stop| async move {

@@ -3,10 +3,11 @@
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use common::actuator::timer::{Timer, method_label, outcome_label};
 use http::{Method, StatusCode};
-use metrics::Histogram;
+use metrics::{Label, describe_counter, describe_gauge, describe_histogram};
 
-/// The latency histograms of one route or page, one for each method and status that occurred.
+/// The timers of one route or page, one for each method and status that occurred.
 #[derive(Debug)]
 pub struct Meter {
     template: String,
@@ -24,8 +25,8 @@ struct Route {
 /// The same answer under both names that dashboards know.
 #[derive(Clone, Debug)]
 struct Series {
-    served: Histogram,
-    routed: Option<Histogram>,
+    served: Timer,
+    routed: Option<Timer>,
 }
 
 impl Meter {
@@ -49,51 +50,70 @@ impl Meter {
 
     /// Count one answer.
     pub fn record(&self, method: &Method, status: u16, elapsed: Duration) {
-        let (method, seconds) = (label(method), elapsed.as_secs_f64());
+        let method = method_label(method);
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             if let Some((.., series)) = known.iter().find(|(m, s, _)| *m == method && *s == status) {
-                series.record(seconds);
+                series.record(elapsed);
                 return;
             }
         }
         let series = self.series(method, status);
-        series.record(seconds);
+        series.record(elapsed);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.push((method, status, series));
     }
 
     fn series(&self, method: &'static str, status: u16) -> Series {
-        let served = metrics::histogram!(
-            "http_server_requests_seconds",
-            "method" => method,
-            "uri" => self.template.clone(),
-            "status" => status.to_string(),
-            "outcome" => outcome(status),
-        );
-        let routed = self.route.as_ref().map(|route| {
-            metrics::histogram!(
-                "spring_cloud_gateway_requests_seconds",
-                "routeId" => route.id.clone(),
-                "routeUri" => route.uri.clone(),
-                "httpMethod" => method,
-                "httpStatusCode" => status.to_string(),
-                "status" => name(status),
-                // Another word than above: Spring's two projects differ.
-                "outcome" => if status / 100 == 2 { "SUCCESSFUL" } else { outcome(status) },
-            )
-        });
-        Series { served, routed }
+        let outcome = StatusCode::from_u16(status).map_or("UNKNOWN", outcome_label);
+        Series {
+            served: served(method, &self.template, (status, outcome)),
+            routed: self
+                .route
+                .as_ref()
+                .map(|route| routed(method, route, (status, outcome))),
+        }
     }
 }
 
 impl Series {
-    fn record(&self, seconds: f64) {
-        self.served.record(seconds);
+    fn record(&self, elapsed: Duration) {
+        self.served.record(elapsed);
         if let Some(routed) = &self.routed {
-            routed.record(seconds);
+            routed.record(elapsed);
         }
     }
+}
+
+/// What a service behind answered is no error of the gateway's.
+fn served(method: &'static str, template: &str, (status, outcome): (u16, &'static str)) -> Timer {
+    let labels = vec![
+        Label::from_static_parts("method", method),
+        Label::new("uri", template.to_owned()),
+        Label::new("status", status.to_string()),
+        Label::from_static_parts("outcome", outcome),
+        Label::from_static_parts("exception", "None"),
+        Label::from_static_parts("error", "none"),
+    ];
+    Timer::of("http_server_requests_seconds", labels)
+}
+
+fn routed(method: &'static str, route: &Route, (status, outcome): (u16, &'static str)) -> Timer {
+    // Spring's two projects differ in this word.
+    let outcome = if outcome == "SUCCESS" {
+        "SUCCESSFUL"
+    } else {
+        outcome
+    };
+    let labels = vec![
+        Label::new("routeId", route.id.clone()),
+        Label::new("routeUri", route.uri.clone()),
+        Label::from_static_parts("httpMethod", method),
+        Label::new("httpStatusCode", status.to_string()),
+        Label::new("status", name(status)),
+        Label::from_static_parts("outcome", outcome),
+    ];
+    Timer::of("spring_cloud_gateway_requests_seconds", labels)
 }
 
 /// A status in words, as `NOT_FOUND`.
@@ -107,26 +127,32 @@ fn name(status: u16) -> String {
     )
 }
 
-/// Anything may be a method; only these may be a label.
-fn label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "OTHER",
-    }
-}
-
-fn outcome(status: u16) -> &'static str {
-    match status / 100 {
-        1 => "INFORMATIONAL",
-        2 => "SUCCESS",
-        3 => "REDIRECTION",
-        4 => "CLIENT_ERROR",
-        _ => "SERVER_ERROR",
-    }
+/// Say what the gateway's own metrics mean.
+pub fn describe() {
+    describe_counter!(
+        "gateway_access_log_lost_total",
+        "Lines of the access log that could not be written in time"
+    );
+    describe_counter!(
+        "gateway_ejections_total",
+        "Instances taken out of rotation, and taken back, by outcome"
+    );
+    describe_counter!(
+        "gateway_framing_refusals_total",
+        "Requests refused because their framing is not safe"
+    );
+    describe_counter!(
+        "gateway_refusals_total",
+        "Requests refused at the gateway, by reason"
+    );
+    describe_histogram!(
+        "spring_cloud_gateway_requests_seconds",
+        "Time that requests to services took, by route"
+    );
+    describe_gauge!("gateway_connections", "Open connections of clients");
+    describe_gauge!("gateway_known_tokens", "Tokens whose check is remembered");
+    describe_gauge!(
+        "gateway_limited_callers",
+        "Callers that are counted, by class of limit"
+    );
 }

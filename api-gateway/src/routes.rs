@@ -13,6 +13,7 @@ use axum::routing::get;
 use axum::{Router, body::Body};
 use common::actuator::{Actuator, Operator};
 use common::problem::Problem;
+use common::server;
 use http::{HeaderMap, Response, StatusCode};
 use tower_governor::{GovernorError, GovernorLayer};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -42,17 +43,19 @@ impl Pages {
     /// The pages, limited per client address; they show the routes of `rules`.
     pub fn new(actuator: &Actuator, rules: &Rules) -> Self {
         let class = Arc::clone(&rules.public);
-        let public = Router::new()
+        let public = server::Router::new()
             .route("/", get(index::index))
             .route("/docs", get(docs::page))
             .route("/openapi.json", get(docs::openapi));
-        let monitoring = actuator.router().merge(table::router(rules));
+        let routes = table::router(rules);
+        actuator.serves(&[&public, &routes]);
+        let monitoring = actuator.router().merge(routes);
         let operators = from_extractor_with_state::<Operator, Actuator>(actuator.clone());
         Self {
-            probes: finish(actuator.router()),
-            named_probes: limited(finish(actuator.router()), &class),
-            monitoring: limited(finish(monitoring).layer(operators), &class),
-            public: limited(finish(public), &class),
+            probes: finish(actuator.router().into()),
+            named_probes: limited(finish(actuator.router().into()), &class),
+            monitoring: limited(finish(monitoring.into()).layer(operators), &class),
+            public: limited(finish(public.into()), &class),
             class,
         }
     }

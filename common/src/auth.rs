@@ -6,6 +6,7 @@ mod keys;
 mod revocations;
 mod role;
 mod service_tokens;
+mod signature;
 mod verifier;
 
 pub use caller::{Admin, Caller, Doctor, Patient, ServiceCaller, bearer};

@@ -9,6 +9,7 @@ pub mod actuator;
 pub mod auth;
 pub mod background;
 pub mod broker;
+pub mod bus;
 pub mod clients;
 pub mod clock;
 pub mod config;

@@ -10,13 +10,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use crate::actuator::Weight;
 use crate::background::Background;
 use crate::broker::{Broker, BrokerState, PublishError};
+use crate::core::Core;
 use crate::events::Event;
 
 /// The table, for a migration of each service that has an outbox.
@@ -64,6 +69,7 @@ pub async fn push(connection: &mut MySqlConnection, event: &Event) -> sqlx::Resu
 /// A handle on the relay that publishes what was pushed.
 #[derive(Clone)]
 pub struct Outbox {
+    pool: MySqlPool,
     wake: Arc<Notify>,
 }
 
@@ -77,11 +83,20 @@ impl Outbox {
             wake: wake.clone(),
         };
         background.spawn("outbox-relay", |stop| async move { relay.run(&stop).await });
-        background.spawn(
-            "outbox-house",
-            |stop| async move { keep_house(&pool, &stop).await },
-        );
-        Self { wake }
+        let house = pool.clone();
+        background.spawn("outbox-house", |stop| async move {
+            keep_house(&house, &stop).await;
+        });
+        Self { pool, wake }
+    }
+
+    /// Show what waits, and since when, as the health component `outbox`.
+    pub fn watch(&self, core: &Core) {
+        let (pool, clock) = (self.pool.clone(), core.clock.clone());
+        core.health.add("outbox", Weight::Shown, move || {
+            let (pool, now) = (pool.clone(), clock.now());
+            async move { backlog(&pool, now).await.map_err(|error| error.to_string()) }
+        });
     }
 
     /// Something was committed: look now instead of at the next poll.
@@ -259,11 +274,32 @@ async fn keep_house(pool: &MySqlPool, stop: &CancellationToken) {
 
 /// For an alarm: events that wait although the broker should have them.
 async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
-    let waiting: i64 = sqlx::query_scalar("select count(*) from outbox where state = 'NEW'")
-        .fetch_one(pool)
-        .await?;
+    let waiting = waiting(pool).await?;
     metrics::gauge!("outbox_waiting").set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
     Ok(())
+}
+
+async fn waiting(pool: &MySqlPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from outbox where state = 'NEW'")
+        .fetch_one(pool)
+        .await
+}
+
+async fn backlog(pool: &MySqlPool, now: DateTime<Utc>) -> sqlx::Result<Value> {
+    let pending = waiting(pool).await?;
+    let oldest: Option<Uuid> = sqlx::query_scalar(
+        "select event_id from outbox where seq = (select min(seq) from outbox where state = 'NEW')",
+    )
+    .fetch_optional(pool)
+    .await?;
+    let age = oldest.and_then(made_at).map(|at| (now - at).num_seconds().max(0));
+    Ok(json!({ "pending": pending, "oldest_age_s": age }))
+}
+
+/// An event's id begins with the time at which it was made.
+fn made_at(id: Uuid) -> Option<DateTime<Utc>> {
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
 }
 
 async fn sweep(pool: &MySqlPool) -> sqlx::Result<()> {

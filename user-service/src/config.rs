@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use common::auth::Role;
-use common::broker::AmqpSettings;
 use common::mysql::MySqlSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -17,7 +16,6 @@ pub const DEFAULTS: &str = include_str!("../config.default.yml");
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     pub mysql: MySqlSettings,
-    pub amqp: AmqpSettings,
     pub master: MasterSettings,
     pub service: ServiceSecrets,
     pub admin: AdminSettings,

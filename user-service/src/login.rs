@@ -143,7 +143,7 @@ impl Visitor<'_> {
             change.note(entry);
             change.commit().await
         };
-        metrics::counter!("user.login.refused").increment(1);
+        metrics::counter!("user_login_refused_total").increment(1);
         // A failure that could not be counted must not be one more free guess.
         mysql::retry(Error::is_retryable, count)
             .await

@@ -61,7 +61,7 @@ impl Watch {
         match longest {
             None => Ok(()),
             Some(pause) => {
-                metrics::counter!("user.login.throttled").increment(1);
+                metrics::counter!("user_login_throttled_total").increment(1);
                 Err(Error::Throttled(pause))
             }
         }

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use common::extract::{Json, Path};
 use common::problem::Problem;
+use common::server::Router;
 use http::Method;
 use serde_json::{Value, json};
 

@@ -17,6 +17,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_that_hears(Revocations::local())
+}
+
+fn bench_that_hears(revocations: Revocations) -> Bench {
     let live = from_yaml::<Config>("api-gateway", &[DEFAULTS]).expect("good defaults");
     let clock = Clock::fixed(chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("an instant"));
     let mint = TokenMint::new(clock.clone());
@@ -24,7 +28,7 @@ fn bench() -> Bench {
         live.core().auth.clone(),
         "api-gateway",
         mint.keys(),
-        Revocations::local(),
+        revocations,
         clock.clone(),
     );
     let quota = Quota {
@@ -106,7 +110,7 @@ async fn revocation_counts_for_known_tokens() {
             sid: claims.sid,
             until,
         }],
-        users: vec![],
+        ..RevocationFeed::default()
     };
     bench
         .tokens
@@ -164,4 +168,34 @@ async fn a_retired_key_retires_what_it_signed() {
         bench.holder(&token).await.is_ok(),
         "and its return brings it back"
     );
+}
+
+#[tokio::test]
+async fn before_the_feed_has_spoken_nobody_is_known() {
+    let bench = bench_that_hears(Revocations::awaited());
+    for role in [Role::Patient, Role::Admin] {
+        let token = bench.mint.access(UserId::generate(), role);
+        let refusal = bench.holder(&token).await;
+        assert!(matches!(refusal, Err(Unknown::Refused(Refusal::Unavailable, _))));
+    }
+}
+
+#[tokio::test]
+async fn a_feed_that_went_silent_counts_for_known_tokens() {
+    let bench = bench_that_hears(Revocations::awaited());
+    let heard = || bench.tokens.verifier.revocations().heard(bench.clock.now());
+    heard();
+    let [doctor, patient] =
+        [Role::Doctor, Role::Patient].map(|role| bench.mint.access(UserId::generate(), role));
+    for token in [&doctor, &patient] {
+        bench.holder(token).await.expect("a good token");
+    }
+    bench.clock.advance(TimeDelta::seconds(61));
+    assert!(matches!(
+        bench.holder(&doctor).await,
+        Err(Unknown::Refused(Refusal::Unavailable, _))
+    ));
+    assert!(bench.holder(&patient).await.is_ok());
+    heard();
+    assert!(bench.holder(&doctor).await.is_ok());
 }

@@ -88,7 +88,7 @@ async fn a_booking_while_the_broker_is_away_is_201_and_its_event_follows() {
     let (cable, through) = Proxy::of(&amqp).await;
     let mut settings = AmqpSettings::for_test(through);
     let app = App::on(mysql_database(&MIGRATOR).await, settings.clone(), "").await;
-    settings.url = amqp.into();
+    settings.url = Some(amqp.into());
     let direct = Broker::start(&settings, &app.core.background);
     let inbox = Inbox::default();
     inbox.consume(&direct);

@@ -2,11 +2,15 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::config;
+use common::auth::Role;
+use common::config::{self, Live};
 use common::core::Core;
+use common::ids::UserId;
 use common::server::{self, Stop};
+use common_testing::TokenMint;
 use discovery_server::config::{DEFAULTS, RegistrySettings};
 use discovery_server::{NAME, build};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -40,7 +44,9 @@ impl As {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) live: Arc<Live<RegistrySettings>>,
     core: Core,
+    mint: TokenMint,
     stop: Stop,
 }
 
@@ -58,14 +64,14 @@ impl Server {
     pub(crate) fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
         let address = listener.local_addr().unwrap();
         let own = format!(
-            "server: {{port: {}}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
+            "server: {{port: {}}}\nservice: {{secret: discovery-secret}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
             address.port()
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
-        let core = Core::start(&live).unwrap();
-        let router = build(&core, &live.current()).unwrap();
+        let (core, mint) = common_testing::core(&live);
+        let router = build(&core, &live).unwrap();
         let app = server::finish(
-            router.merge(core.actuator.router()),
+            router.merge(core.actuator.router()).into(),
             &core.settings.server,
             core.clock.clone(),
         );
@@ -74,7 +80,13 @@ impl Server {
         core.background.spawn("server", |_| async move {
             server::serve(listener, app, &serving.0, serving.1).await;
         });
-        Self { address, core, stop }
+        Self {
+            address,
+            live,
+            core,
+            mint,
+            stop,
+        }
     }
 
     /// Stop as a process stops: everybody is answered, everything is written.
@@ -129,6 +141,14 @@ impl Server {
             .post(who, &format!("/eureka/apps/{app}"), &instance(app, id))
             .await;
         assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap());
+    }
+
+    /// What monitoring reads.
+    pub(crate) async fn metrics(&self) -> String {
+        let request = self.request(As::Nobody, Method::GET, "/actuator/prometheus");
+        let admin = self.mint.access(UserId::generate(), Role::Admin);
+        let answer = request.bearer_auth(admin).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     /// `(id, status)` of every instance.

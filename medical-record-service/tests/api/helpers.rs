@@ -38,7 +38,7 @@ pub(crate) struct TestApp {
     pub(crate) server: TestServer,
     pub(crate) broker: Broker,
     pub(crate) amqp: AmqpSettings,
-    mint: TokenMint,
+    pub(crate) mint: TokenMint,
     owns_database: bool,
 }
 

@@ -89,6 +89,20 @@ impl Template {
         }
     }
 
+    /// What may be filled into its texts: when something is and who writes. Nothing about anybody's health is among
+    /// them, so that no setting can bring it into a message.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::AppointmentBooked
+            | Self::AppointmentConfirmed
+            | Self::AppointmentCancelled
+            | Self::AppointmentReminder => &["clinic", "start"],
+            Self::AppointmentRescheduled => &["clinic", "start", "previous_start"],
+            Self::GlassBroken => &["clinic", "at"],
+            _ => &["clinic"],
+        }
+    }
+
     pub fn resend(self) -> Resend {
         match self {
             Self::PasswordReset => Resend::Freely,

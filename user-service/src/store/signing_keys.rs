@@ -35,6 +35,13 @@ pub async fn published(connection: &mut MySqlConnection, now: DateTime<Utc>) -> 
     Ok(keys.collect())
 }
 
+/// Names of the keys that are over at `now`, by age or because they were withdrawn.
+pub async fn over(connection: &mut MySqlConnection, now: DateTime<Utc>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!("select kid from signing_keys where expires_at <= ?", now)
+        .fetch_all(connection)
+        .await
+}
+
 /// Keep a new key.
 pub async fn insert(connection: &mut MySqlConnection, key: &Sealed, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(

@@ -29,8 +29,7 @@ pub struct TestApp {
     pub db: MySqlPool,
     pub clock: Clock,
     pub state: AppState,
-    #[expect(dead_code, reason = "stops when dropped")]
-    server: TestServer,
+    pub server: TestServer,
 }
 
 /// Somebody who has logged in.

@@ -167,6 +167,16 @@ async fn a_key_in_wrong_hands_goes_at_once() {
     );
     let fresh = app.admin().await;
     assert!(app.accepts(&fresh.access).await);
+    let before = kids(&app).await;
+    app.client
+        .post("/keys/rotate", &fresh.access, &json!({"withdraw": true}))
+        .await
+        .expect(422);
+    assert_eq!(
+        kids(&app).await,
+        before,
+        "a wish in the wrong place changes nothing"
+    );
     app.client
         .post("/keys/rotate?withdraw=perhaps", &fresh.access, &json!({}))
         .await

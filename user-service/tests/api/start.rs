@@ -59,7 +59,7 @@ async fn placeholders_for_secrets_are_refused() {
     ] {
         let live = settings(overrides);
         let (core, _) = common_testing::core(&live);
-        let broker = common::broker::Broker::start(&live.current().amqp, &core.background);
+        let broker = common::broker::Broker::start(&live.core().amqp, &core.background);
         let outbox = common::outbox::Outbox::start(db.clone(), broker, &core.background);
         let refused = AppState::new(core, live, db.clone(), outbox).err();
         assert!(format!("{:#}", refused.unwrap()).contains(says), "{overrides}");
