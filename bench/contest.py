@@ -74,7 +74,7 @@ class Contest:
         return str(path)
 
     def start_peers(self):
-        (self.run / "large").write_bytes(bytes(8_000_000))
+        (self.run / "large").write_bytes(bytes(1_000_000))
         self.spawn("upstream", OTHER_CORE, ["nginx", "-c", self.configured("upstream.conf")])
         self.spawn("nginx", CONTEST_CORE, ["nginx", "-c", self.configured("nginx.conf")])
         self.spawn("haproxy", CONTEST_CORE, ["haproxy", "-db", "-f", self.configured("haproxy.cfg")])

@@ -3,10 +3,12 @@
 import itertools
 import socket
 import threading
+import time
 
 MODES = ["heads", "bodies", "reads"]
 # Small enough that an answer soon has nowhere to go.
 BUFFER = 4096
+SETTLING = 2
 
 
 class Slow:
@@ -23,6 +25,8 @@ class Slow:
         self.open = [self.begin() for _ in range(self.connections)]
         self.dripping = threading.Thread(target=self.drip, daemon=True)
         self.dripping.start()
+        # Answers that nobody takes fill every buffer on their way first.
+        time.sleep(SETTLING)
         return self
 
     def __exit__(self, *_):
@@ -56,4 +60,10 @@ class Slow:
                         client.sendall(b"x")
                 except OSError:
                     client.close()
-                    self.open[index] = self.begin()
+                    self.open[index] = self.again(client)
+
+    def again(self, former):
+        try:
+            return self.begin()
+        except OSError:
+            return former
