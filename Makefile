@@ -1,7 +1,7 @@
 # The only commands to know. The scripts behind them are in dev/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx openapi audit bench-gateway
+.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx openapi audit bench-gateway bench-registry
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,3 +50,6 @@ audit: ## known weaknesses in dependencies, if cargo-audit and its database are 
 
 bench-gateway: ## the gateway beside nginx and HAProxy, which it installs; about ten minutes
 	@bench/gateway
+
+bench-registry: ## how soon the gateway follows the registry, and what ten thousand instances cost; about five minutes
+	@bench/registry

@@ -96,13 +96,7 @@ class Contest:
     def register(self):
         for app in APPS:
             port = self.ports["upstream"]
-            instance = {
-                "instanceId": f"bench:{port}", "hostName": "127.0.0.1", "app": app, "ipAddr": "127.0.0.1", "status": "UP",
-                "port": {"$": port, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"},
-                "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
-                "leaseInfo": {"renewalIntervalInSecs": 5, "durationInSecs": 30},
-            }
-            self.registry("POST", f"/eureka/apps/{app}", {"instance": instance})
+            self.registry("POST", f"/eureka/apps/{app}", registration(app, f"bench:{port}", port, 5, 30))
 
     def keep_registered(self):
         while not self.stopped.wait(5):
@@ -164,6 +158,15 @@ class Contest:
         ticks = sum(sum(map(int, stat(pid)[13:15])) for pid in pids)
         pages = sum(int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
         return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def registration(app, instance_id, port, renewal, lease):
+    return {"instance": {
+        "instanceId": instance_id, "hostName": "127.0.0.1", "app": app, "ipAddr": "127.0.0.1", "status": "UP",
+        "port": {"$": port, "@enabled": "true"}, "securePort": {"$": 443, "@enabled": "false"},
+        "dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
+        "leaseInfo": {"renewalIntervalInSecs": renewal, "durationInSecs": lease},
+    }}
 
 
 def stat(pid):

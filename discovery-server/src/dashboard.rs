@@ -73,7 +73,17 @@ struct AppView {
     rows: Vec<Row>,
     hidden: usize,
     is_open: bool,
-    is_well: bool,
+    /// The worst of its instances.
+    state: State,
+}
+
+/// How well an instance or an application is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Bad,
+    Warn,
+    Calm,
+    Good,
 }
 
 struct Pill {
@@ -123,7 +133,7 @@ impl Row {
         };
         let lease_s = instance.terms.duration_s;
         Self {
-            class: class(lease.status()),
+            class: State::of(lease.status()).class(),
             status: lease.status().as_str(),
             is_overridden: lease.override_status.is_some(),
             is_preserved: lease.is_preserved,
@@ -154,12 +164,33 @@ impl EntryView {
     }
 }
 
-fn class(status: Status) -> &'static str {
-    match status {
-        Status::Up => "good",
-        Status::Down => "bad",
-        Status::Starting => "warn",
-        Status::OutOfService | Status::Unknown => "calm",
+impl State {
+    fn of(status: Status) -> Self {
+        match status {
+            Status::Up => Self::Good,
+            Status::Down => Self::Bad,
+            Status::Starting | Status::Unknown => Self::Warn,
+            Status::OutOfService => Self::Calm,
+        }
+    }
+
+    fn of_lease(lease: &Lease) -> Self {
+        let state = Self::of(lease.status());
+        if lease.is_preserved {
+            state.min(Self::Warn)
+        } else {
+            state
+        }
+    }
+
+    /// Of the style sheet.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Warn => "warn",
+            Self::Calm => "calm",
+            Self::Good => "good",
+        }
     }
 }
 

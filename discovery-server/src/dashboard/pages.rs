@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     AppView, EntryList, EntryView, FOLDED, Fact, JournalPage, MOST_APPS, MOST_DEPARTURES, MOST_ROWS,
-    OverviewPage, PeerView, Pill, Row, Tile, class, span, verdict,
+    OverviewPage, PeerView, Pill, Row, State, Tile, span, verdict,
 };
 use crate::AppState;
 use crate::domain::lease::Lease;
@@ -104,8 +104,8 @@ fn apps(registry: &Registry, now: DateTime<Utc>) -> (Vec<AppView>, usize) {
         .iter()
         .map(|(name, instances)| app(name, instances, now));
     let mut apps: Vec<AppView> = lost.chain(present).collect();
-    apps.sort_by_key(|app| app.is_well);
-    let troubled = apps.iter().filter(|app| !app.is_well).count();
+    apps.sort_by_key(|app| app.state);
+    let troubled = apps.iter().filter(|app| app.state != State::Good).count();
     let shown = apps.len().min(MOST_APPS.max(troubled));
     let hidden = apps.len() - shown;
     apps.truncate(shown);
@@ -114,24 +114,20 @@ fn apps(registry: &Registry, now: DateTime<Utc>) -> (Vec<AppView>, usize) {
 
 fn app(name: &AppName, instances: &Instances, now: DateTime<Utc>) -> AppView {
     let mut leases: Vec<&Lease> = instances.values().collect();
-    leases.sort_by_key(|lease| (lease.status() == Status::Up, !lease.is_preserved));
-    let is_well = leases
-        .iter()
-        .all(|lease| lease.status() == Status::Up && !lease.is_preserved);
+    leases.sort_by_key(|lease| State::of_lease(lease));
+    let state = leases.first().map_or(State::Good, |lease| State::of_lease(lease));
     let counts = Status::ALL.into_iter().rev().filter_map(|status| {
         let count = leases.iter().filter(|lease| lease.status() == status).count();
-        (count > 0).then(|| Pill {
-            class: class(status),
-            text: format!("{} {count}", status.as_str()),
-        })
+        pill(State::of(status), status.as_str(), count)
     });
+    let silent = leases.iter().filter(|lease| lease.is_preserved).count();
     AppView {
         name: name.to_string(),
         zones: zones(&leases),
         note: None,
-        counts: counts.collect(),
-        is_open: !is_well || leases.len() <= FOLDED,
-        is_well,
+        counts: counts.chain(pill(State::Warn, "SILENT", silent)).collect(),
+        is_open: state != State::Good || leases.len() <= FOLDED,
+        state,
         hidden: leases.len().saturating_sub(MOST_ROWS),
         rows: leases
             .iter()
@@ -141,13 +137,20 @@ fn app(name: &AppName, instances: &Instances, now: DateTime<Utc>) -> AppView {
     }
 }
 
+fn pill(state: State, what: &str, count: usize) -> Option<Pill> {
+    (count > 0).then(|| Pill {
+        class: state.class(),
+        text: format!("{what} {count}"),
+    })
+}
+
 /// An application that has lost its last instance: it does not just vanish.
 fn gone(last: &Entry, now: DateTime<Utc>) -> AppView {
     let when = span(now - last.at);
     AppView {
         name: last.app.clone(),
         counts: vec![Pill {
-            class: "bad",
+            class: State::Bad.class(),
             text: "GONE".to_owned(),
         }],
         zones: Vec::new(),
@@ -158,7 +161,7 @@ fn gone(last: &Entry, now: DateTime<Utc>) -> AppView {
         rows: Vec::new(),
         hidden: 0,
         is_open: true,
-        is_well: false,
+        state: State::Bad,
     }
 }
 

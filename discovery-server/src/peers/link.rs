@@ -225,7 +225,7 @@ fn item(state: &AppState, change: Change) -> Option<Item> {
             overridden_ms: item.ages.overridden_ms,
             ..Ages::default()
         };
-        Some(Item { action, ages, ..item })
+        Some(Item { ages, action, ..item })
     };
     let bare = |item: Item| Item {
         instance_info: None,

@@ -18,6 +18,5 @@ mod reading;
 mod refresh;
 mod replication;
 mod restart;
-mod scale;
 mod statuses;
 mod tokens;

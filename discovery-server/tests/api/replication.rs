@@ -357,7 +357,10 @@ async fn a_single_call_marked_as_a_replication_is_one() {
     let mark = ("x-netflix-discovery-replication", "true");
     let send = |who, method, path: String, body: Option<Value>| {
         let request = one.request(who, method, &path).header(mark.0, mark.1);
-        let request = body.iter().fold(request, |request, body| request.json(body));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
         async { request.send().await.unwrap() }
     };
     let mut newer = instance("USER-SERVICE", "a");
