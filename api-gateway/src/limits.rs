@@ -1,5 +1,8 @@
 //! How often a caller may come: one bucket per caller and class of routes, by tower-governor.
 
+pub mod caps;
+pub mod failures;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +17,7 @@ use tower_governor::key_extractor::KeyExtractor;
 
 use crate::config::Quota;
 
-/// Buckets beyond which whole neighbourhoods share one, so that memory stays bounded.
+/// Buckets beyond which addresses share a fixed number of them, so that memory stays bounded.
 const CROWDED: usize = 200_000;
 
 /// Under which a caller is counted: a user's id or a client's address, as 128 bits.
@@ -148,7 +151,7 @@ impl Class {
         ceil_seconds(self.period.saturating_mul(self.burst.saturating_sub(remaining)))
     }
 
-    /// So many callers are known that addresses are to be counted by neighbourhood.
+    /// So many callers are known that addresses are to share buckets.
     pub fn is_crowded(&self) -> bool {
         self.crowded.load(Ordering::Relaxed)
     }
@@ -196,7 +199,11 @@ pub type Classes = BTreeMap<String, Arc<Class>>;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Instant;
+
     use super::*;
+    use crate::domain::address::{SHARED_KEYS, limit_key};
 
     fn class(per_minute: u32, burst: u32, scale: f64) -> Class {
         let quota = Quota {
@@ -251,13 +258,49 @@ mod tests {
         assert!(!class.is_crowded());
     }
 
+    /// Pages that this process has in memory, as bytes.
+    fn resident() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
+        let pages: usize = statm
+            .split(' ')
+            .nth(1)
+            .expect("a field")
+            .parse()
+            .expect("a number");
+        pages * 4096
+    }
+
     #[test]
-    fn a_crowd_is_noticed() {
+    fn a_million_addresses_take_little_memory() {
         let class = class(1, 10, 1.0);
-        for key in 0..=CROWDED as u128 {
-            class.take(CallerKey(key));
+        let before = resident();
+        for number in 0..1_000_000_u32 {
+            // Spread over all networks; the gateway sweeps every second, and answers fewer than this in one.
+            let address = Ipv4Addr::from_bits(number.wrapping_mul(2_654_435_761));
+            class.take(CallerKey(limit_key(address.into(), class.is_crowded())));
+            if number % 50_000 == 0 {
+                class.sweep();
+            }
         }
-        class.sweep();
         assert!(class.is_crowded());
+        assert!(
+            class.callers() <= CROWDED + 50_000 + SHARED_KEYS,
+            "{} buckets",
+            class.callers()
+        );
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 50_000_000, "{grown} bytes");
+    }
+
+    #[test]
+    fn the_rate_is_kept_within_a_twentieth() {
+        let class = class(12_000, 50, 1.0);
+        let (begun, mut allowed) = (Instant::now(), 0_u32);
+        while begun.elapsed() < Duration::from_secs(2) {
+            allowed += u32::from(class.take(CallerKey(1)).refused_for_s.is_none());
+        }
+        let expected = 50.0 + 200.0 * begun.elapsed().as_secs_f64();
+        let share = f64::from(allowed) / expected;
+        assert!((0.95..1.05).contains(&share), "{allowed} of {expected}");
     }
 }

@@ -60,6 +60,7 @@ impl FromRef<AppState> for Verifier {
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let pool = mysql::connect(&settings.current().mysql, &MIGRATOR).await?;
     let broker = core.broker()?;
+    core.await_tokens();
     Ok(assemble(core, settings, pool, broker))
 }
 

@@ -120,9 +120,9 @@ impl Actuator {
     }
 
     /// Tell which endpoints the service has beside these here, for `/actuator/mappings`; the first word counts.
-    pub fn serves(&self, router: &Router) {
-        let mut mappings = router.mappings();
-        mappings.extend(self.router().mappings());
+    pub fn serves(&self, routers: &[&Router]) {
+        let mut mappings = self.router().mappings();
+        mappings.extend(routers.iter().flat_map(|router| router.mappings()));
         let _ = self.0.mappings.set(mappings);
     }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use serde_json::json;
 
-use crate::actuator::{Actuator, Health};
+use crate::actuator::{Actuator, Health, Weight};
 use crate::auth::{Keys, Revocations, ServiceTokens, Verifier};
 use crate::background::Background;
 use crate::broker::Broker;
@@ -53,20 +54,25 @@ impl FromRef<Core> for Verifier {
 
 impl Core {
     /// Start the parts of a service that takes tokens which user-service issued.
+    ///
+    /// # Errors
+    /// A setting is missing or makes no sense.
     pub fn start<T: Settings>(live: &Arc<Live<T>>) -> anyhow::Result<Self> {
         let settings = live.core();
+        // Without it nobody tells this service which tokens were revoked.
+        anyhow::ensure!(
+            settings.service.secret.is_some(),
+            "SERVICE_SECRET is not set: the secret with which {} proves its name to user-service",
+            live.name()
+        );
         let background = Background::new();
         let pinned = Client::new(live.follow_core())?;
         let every = std::time::Duration::from_secs(settings.auth.key_refresh_s);
         let keys = Keys::from_url(pinned.clone(), settings.auth.jwks_url.clone(), every, &background);
         let tokens = Self::service_tokens(live.name(), &settings, pinned.clone());
-        let revocations = match &settings.service.secret {
-            Some(_) => {
-                let issuer = settings.auth.issuer_url.clone();
-                Revocations::follow(pinned, issuer, tokens.clone(), Clock::System, &background)
-            }
-            None => Revocations::local(),
-        };
+        let issuer = (pinned, settings.auth.issuer_url.clone());
+        let revocations =
+            Revocations::follow(issuer, tokens.clone(), keys.clone(), Clock::System, &background);
         Self::assemble(live, background, keys, (revocations, tokens))
     }
 
@@ -125,6 +131,14 @@ impl Core {
         })
     }
 
+    /// Not ready before tokens can be checked. For services of which nothing is open to everybody.
+    pub fn await_tokens(&self) {
+        let verifier = self.verifier.clone();
+        self.health.add("tokens", Weight::Needed, move || {
+            std::future::ready(verifier.ready().map(|()| json!({})))
+        });
+    }
+
     /// The broker, for a service that cannot do without.
     ///
     /// # Errors
@@ -150,7 +164,7 @@ impl Core {
 
     /// `router`, the monitoring endpoints, and what every request passes through.
     pub fn app(&self, router: Router) -> axum::Router {
-        self.actuator.serves(&router);
+        self.actuator.serves(&[&router]);
         let whole = router.merge(self.actuator.router());
         server::finish(whole.into(), &self.settings.server, self.clock.clone())
     }

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod mysql;
 pub mod outbox;
 pub mod page;
+pub mod period;
 pub mod problem;
 pub mod server;
 pub mod telemetry;

@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use common::config::Settings;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 use crate::credentials::Credentials;
 use crate::domain::address::{AddressPolicy, Cidr};
@@ -44,10 +43,12 @@ pub struct Discovery {
     pub preservation: PreservationSettings,
     /// Where the registry outlives the process.
     pub snapshot: Snapshot,
+    /// What people call this environment.
+    pub environment: String,
+    /// What they call the place where it runs.
+    pub data_center: String,
     /// Other servers of this registry.
     pub peers: Vec<SecretString>,
-    /// This server's own URL.
-    pub my_url: Option<Url>,
 }
 
 /// Section `discovery.addresses`.

@@ -1,6 +1,7 @@
 //! The pages that people look at: what is well, what is not, and who left and why.
 
 mod pages;
+mod verdict;
 
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,6 +32,7 @@ struct OverviewPage {
     hidden_apps: usize,
     departures: Vec<EntryView>,
     peers: Vec<PeerView>,
+    facts: Vec<Fact>,
 }
 
 #[derive(Template)]
@@ -56,9 +58,18 @@ struct Tile {
     value: String,
 }
 
+/// What the server says of itself.
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
 struct AppView {
     name: String,
     counts: Vec<Pill>,
+    zones: Vec<String>,
+    /// Why there are no rows.
+    note: Option<String>,
     rows: Vec<Row>,
     hidden: usize,
     is_open: bool,

@@ -6,10 +6,10 @@ use common::problem::Problem;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::domain::draft::Invalid;
-use crate::domain::lease::Shown;
+use crate::domain::lease::Lease;
 use crate::domain::names::BadName;
 use crate::domain::registry::Refusal;
-use crate::wire::{self, Format, Unreadable};
+use crate::wire::{self, Detail, Format, Unreadable};
 
 /// Every refusal of this service.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum Error {
     TooLarge,
     /// A peer's word is older than ours, which is this.
     #[error("a newer registration is known")]
-    Outdated(Box<Shown>),
+    Outdated(Box<Lease>),
 }
 
 impl Error {
@@ -122,7 +122,7 @@ impl IntoResponse for Error {
                 extract::too_large("a registration is larger than this registry takes").into_response()
             }
             Self::Outdated(ours) => {
-                let body = wire::instance(Format::Json, &ours);
+                let body = wire::instance(Format::Json, Detail::Full, &ours.in_its_own_words());
                 (
                     StatusCode::CONFLICT,
                     [(header::CONTENT_TYPE, Format::Json.media_type())],

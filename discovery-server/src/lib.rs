@@ -15,11 +15,13 @@ pub mod store;
 mod tasks;
 pub mod wire;
 
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::actuator::health::Weight;
-use common::config::Live;
+use common::config::{Live, ServerSettings};
 use common::core::Core;
 use common::server::Router;
 use common::{http, server};
@@ -60,6 +62,8 @@ pub struct AppState {
     pub stopping: CancellationToken,
     /// Where this server listens.
     pub address: String,
+    /// Under which address others reach it.
+    pub ip_addr: IpAddr,
     /// Since when.
     pub started_at: DateTime<Utc>,
 }
@@ -83,15 +87,17 @@ impl AppState {
 pub fn build(core: &Core, live: &Arc<Live<RegistrySettings>>) -> anyhow::Result<Router> {
     let discovery = Arc::new(live.current().discovery.clone());
     let board = Arc::new(board(core, &discovery));
-    let (peers, links) = Peers::new(&discovery, &core.settings.server)?;
+    let (peers, links) = Peers::new(&discovery)?;
     let credentials = Credentials::parse(discovery.credentials.as_ref()).map_err(anyhow::Error::msg)?;
+    let server = &core.settings.server;
     let state = AppState {
         credentials,
         budget: Arc::new(Budget::new(discovery.registrations_per_minute)),
-        rules: Arc::new(discovery.rules(&core.settings.server.host)),
+        rules: Arc::new(discovery.rules(&server.host)),
         peers,
         stopping: stopping(core),
-        address: format!("{}:{}", core.settings.server.host, core.settings.server.port),
+        address: format!("{}:{}", server.host, server.port),
+        ip_addr: reachable(server)?,
         started_at: core.clock.now(),
         settings: Arc::clone(&discovery),
         board: Arc::clone(&board),
@@ -105,7 +111,16 @@ pub fn build(core: &Core, live: &Arc<Live<RegistrySettings>>) -> anyhow::Result<
     }
     follow_settings(core, live, Arc::clone(&board));
     watch_health(core, board);
-    Ok(routes::router(core.settings.server.body_limit * BATCH_FACTOR).with_state(state))
+    Ok(routes::router(server.body_limit * BATCH_FACTOR).with_state(state))
+}
+
+fn reachable(settings: &ServerSettings) -> anyhow::Result<IpAddr> {
+    let place = format!("{}:{}", settings.host, settings.port);
+    let listening = place
+        .to_socket_addrs()?
+        .next()
+        .context("server.host has no address")?;
+    Ok(server::advertised_host(settings, listening))
 }
 
 /// The registry of a former life, if there was one not long ago.

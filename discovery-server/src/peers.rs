@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use common::config::ServerSettings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc;
 use url::Url;
@@ -32,8 +31,8 @@ pub enum Change {
     Left(AppName, InstanceId),
     /// An operator spoke for it.
     Overridden(AppName, InstanceId, Status),
-    /// It speaks for itself again.
-    OverrideEnded(AppName, InstanceId),
+    /// It speaks for itself again, in these words if an operator gave any.
+    OverrideEnded(AppName, InstanceId, Option<Status>),
 }
 
 /// All peers.
@@ -43,39 +42,66 @@ pub struct Peers(Arc<[Peer]>);
 struct Peer {
     name: String,
     queue: mpsc::Sender<Change>,
-    is_available: Arc<AtomicBool>,
+    standing: Arc<Standing>,
+}
+
+/// How this server and a peer stand with each other.
+#[derive(Default)]
+struct Standing {
+    is_available: AtomicBool,
+    /// Some change could not wait: the peer has to be told everything.
+    has_missed: AtomicBool,
+    /// The peer is this server, under one of its names.
+    is_me: AtomicBool,
+}
+
+impl Standing {
+    fn is_me(&self) -> bool {
+        self.is_me.load(Ordering::Relaxed)
+    }
+
+    fn recognise(&self) {
+        self.is_me.store(true, Ordering::Relaxed);
+    }
+
+    fn has_missed(&self) -> bool {
+        self.has_missed.load(Ordering::SeqCst)
+    }
+
+    fn told_everything(&self) {
+        self.has_missed.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether that is news.
+    fn found(&self) -> bool {
+        !self.is_available.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether that is news.
+    fn lost(&self) -> bool {
+        self.is_available.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl Peers {
-    /// The peers of the settings, without this server itself, and the links to be run towards them.
-    pub fn new(settings: &Discovery, server: &ServerSettings) -> anyhow::Result<(Self, Vec<Link>)> {
+    /// The peers of the settings, and the links to be run towards them. If this server itself is among them, it
+    /// will find that out.
+    pub fn new(settings: &Discovery) -> anyhow::Result<(Self, Vec<Link>)> {
         let (mut peers, mut links) = (Vec::new(), Vec::new());
         for secret in &settings.peers {
             let (url, name, password) = address(secret)?;
-            if is_me(&url, settings.my_url.as_ref(), server) {
-                continue;
-            }
-            let (queue, waiting) = mpsc::channel(QUEUE);
-            let is_available = Arc::new(AtomicBool::new(false));
-            links.push(Link::new(
-                url.clone(),
-                (name, password),
-                waiting,
-                Arc::clone(&is_available),
-            ));
-            peers.push(Peer {
-                name: place(&url),
-                queue,
-                is_available,
-            });
+            let (peer, link) = peer(url, (name, password), QUEUE);
+            peers.push(peer);
+            links.push(link);
         }
         Ok((Self(peers.into()), links))
     }
 
     /// Let every peer know.
     pub fn tell(&self, change: &Change) {
-        for peer in self.0.iter() {
+        for peer in self.others() {
             if peer.queue.try_send(change.clone()).is_err() {
+                peer.standing.has_missed.store(true, Ordering::SeqCst);
                 metrics::counter!("eureka_server_replication_dropped_total").increment(1);
             }
         }
@@ -83,7 +109,7 @@ impl Peers {
 
     /// `host:port` of each.
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|peer| peer.name.clone()).collect()
+        self.others().map(|peer| peer.name.clone()).collect()
     }
 
     /// Those that answered last time.
@@ -98,11 +124,26 @@ impl Peers {
 
     fn by_availability(&self, wanted: bool) -> Vec<String> {
         let fitting = self
-            .0
-            .iter()
-            .filter(|peer| peer.is_available.load(Ordering::Relaxed) == wanted);
+            .others()
+            .filter(|peer| peer.standing.is_available.load(Ordering::Relaxed) == wanted);
         fitting.map(|peer| peer.name.clone()).collect()
     }
+
+    fn others(&self) -> impl Iterator<Item = &Peer> {
+        self.0.iter().filter(|peer| !peer.standing.is_me())
+    }
+}
+
+/// A peer for which `room` changes can wait, and the link towards it.
+fn peer(url: Url, credential: (String, SecretString), room: usize) -> (Peer, Link) {
+    let (queue, waiting) = mpsc::channel(room);
+    let standing = Arc::new(Standing::default());
+    let peer = Peer {
+        name: place(&url),
+        queue,
+        standing: Arc::clone(&standing),
+    };
+    (peer, Link::new(url, credential, waiting, standing))
 }
 
 fn address(secret: &SecretString) -> anyhow::Result<(Url, String, SecretString)> {
@@ -124,23 +165,31 @@ fn address(secret: &SecretString) -> anyhow::Result<(Url, String, SecretString)>
     Ok((url, name, password.into()))
 }
 
-/// By host **and** port: several servers of one registry may run on one host.
-fn is_me(peer: &Url, my_url: Option<&Url>, server: &ServerSettings) -> bool {
-    let same_port = peer.port_or_known_default() == Some(server.port);
-    let host = peer.host_str().unwrap_or_default();
-    let same_host = host == server.host || (is_loopback(host) && is_loopback(&server.host));
-    my_url.is_some_and(|mine| place(mine) == place(peer)) || (same_host && same_port)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
-}
-
 fn place(url: &Url) -> String {
     format!(
         "{}:{}",
         url.host_str().unwrap_or_default(),
         url.port_or_known_default().unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_missed_a_change_is_told_everything_instead_of_what_is_left() {
+        let url = Url::parse("http://127.0.0.1:1/eureka/").unwrap();
+        let (peer, mut link) = peer(url, (String::new(), String::new().into()), 1);
+        let peers = Peers(Arc::new([peer]));
+        let left = |id| Change::Left(AppName::parse("A").unwrap(), InstanceId::parse(id).unwrap());
+        peers.tell(&left("1"));
+        assert_eq!(link.collect().await.unwrap().unwrap().len(), 1);
+        peers.tell(&left("1"));
+        peers.tell(&left("2"));
+        assert!(link.collect().await.is_err());
+        link.forget_waiting();
+        peers.tell(&left("3"));
+        assert_eq!(link.collect().await.unwrap().unwrap().len(), 1, "in step again");
+    }
 }

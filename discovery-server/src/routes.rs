@@ -10,10 +10,10 @@ mod operations;
 mod replication;
 mod server;
 
-pub(crate) use leases::adopt;
+pub(crate) use replication::{apply, everything_known};
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, get, put};
 use common::server::Router;
 
 use crate::AppState;
@@ -31,7 +31,9 @@ pub fn router(batch_limit: usize) -> Router<AppState> {
 }
 
 fn eureka(batch_limit: usize) -> Router<AppState> {
-    let batch = post(replication::batch).layer(DefaultBodyLimit::max(batch_limit));
+    let batch = get(replication::everything)
+        .post(replication::batch)
+        .layer(DefaultBodyLimit::max(batch_limit));
     let table: [(&str, MethodRouter<AppState>); 15] = [
         ("/apps", get(apps::all)),
         ("/apps/delta", get(apps::delta).post(leases::register_delta)),

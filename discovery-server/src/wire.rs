@@ -76,17 +76,17 @@ pub fn applications(format: Format, detail: Detail, list: &Applications) -> Vec<
 }
 
 /// Write one application.
-pub fn application(format: Format, name: &AppName, instances: &[Shown]) -> Vec<u8> {
+pub fn application(format: Format, detail: Detail, name: &AppName, instances: &[Shown]) -> Vec<u8> {
     match format {
-        Format::Json => json::application(name, instances),
-        Format::Xml => xml::application(name, instances),
+        Format::Json => json::application(name, instances, detail),
+        Format::Xml => xml::application(name, instances, detail),
     }
 }
 
 /// Write one instance.
-pub fn instance(format: Format, shown: &Shown) -> Vec<u8> {
+pub fn instance(format: Format, detail: Detail, shown: &Shown) -> Vec<u8> {
     match format {
-        Format::Json => json::instance(shown),
-        Format::Xml => xml::instance(shown),
+        Format::Json => json::instance(shown, detail),
+        Format::Xml => xml::instance(shown, detail),
     }
 }

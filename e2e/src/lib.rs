@@ -5,7 +5,6 @@
 
 pub mod api;
 pub mod model;
-pub mod proxy;
 pub mod refusal;
 pub mod session;
 pub mod wait;

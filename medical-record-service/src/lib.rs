@@ -89,6 +89,7 @@ impl AppState {
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let db = store::connect(&settings.current().mongodb).await?;
     let broker = core.broker()?;
+    core.await_tokens();
     assemble(core, settings, db, broker)
 }
 

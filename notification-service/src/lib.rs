@@ -63,6 +63,7 @@ impl FromRef<AppState> for Verifier {
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let pool = mysql::connect(&settings.current().mysql, &MIGRATOR).await?;
     let broker = core.broker()?;
+    core.await_tokens();
     let parts = Parts::new(core, settings, pool)?;
     parts.start(core, &broker);
     Ok(parts.router(core))

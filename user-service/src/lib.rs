@@ -3,9 +3,11 @@
 pub mod accounts;
 pub mod change;
 pub mod client;
+pub mod command;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod events;
 pub mod hashing;
 pub mod housekeeping;
 pub mod keyring;
@@ -35,6 +37,7 @@ use metrics::describe_counter;
 use sqlx::migrate::Migrator;
 
 use config::Settings;
+use domain::audit::Mark;
 pub use routes::openapi;
 pub use state::AppState;
 
@@ -90,15 +93,15 @@ pub async fn start(state: &AppState) -> anyhow::Result<Router> {
     Ok(routes::router(state.clone()))
 }
 
-/// Follow the audit's chain from its beginning and print whether it is whole.
-pub async fn verify_audit(settings: &Settings) -> anyhow::Result<()> {
+/// Follow the audit's chain from its beginning through `expected` and print whether it is whole.
+pub async fn verify_audit(settings: &Settings, expected: Option<Mark>) -> anyhow::Result<()> {
     let secrets = state::secrets(settings)?;
     let db = mysql::pool(&settings.mysql)?;
     let patience = Duration::from_secs(10);
     let mut connection = tokio::time::timeout(patience, db.acquire())
         .await
         .context("the database is away")??;
-    let entries = housekeeping::verify_audit(&mut connection, &secrets.audit).await?;
+    let entries = housekeeping::verify_audit(&mut connection, &secrets.audit, expected).await?;
     #[expect(clippy::print_stdout, reason = "the answer of a command")]
     {
         println!("the audit is whole: {entries} entries");

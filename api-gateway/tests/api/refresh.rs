@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use common::auth::Role;
 use common_testing::{As, ConfigStub, eventually};
 use serde_json::{Value, json};
 
@@ -33,7 +34,13 @@ async fn a_new_table_takes_force_and_a_bad_one_does_not() {
         &[echo.address],
         &format!("{{config_server: {{url: 'http://a:b@{config_server}'}}}}"),
     );
+    let admin = stage.token(Role::Admin);
     stage.client.get("/new", As::Anyone).await.expect(404);
+    stage
+        .client
+        .get("/actuator/gateway/routes/get.new", &admin)
+        .await
+        .expect(404);
     for (path, who) in [
         ("/internal/x", "public"),
         ("/new", "everybody"),
@@ -59,6 +66,17 @@ async fn a_new_table_takes_force_and_a_bad_one_does_not() {
         .get("/.well-known/jwks.json", As::Anyone)
         .await
         .expect(404);
+    let shown = stage
+        .client
+        .get("/actuator/gateway/routes", &admin)
+        .await
+        .expect(200);
+    assert_eq!(shown.json().as_array().unwrap().len(), 1, "{}", shown.text());
+    stage
+        .client
+        .get("/actuator/gateway/routes/get.new", &admin)
+        .await
+        .expect(200);
 }
 
 #[tokio::test]

@@ -19,3 +19,4 @@ mod refresh;
 mod reschedule;
 mod slots;
 mod story;
+mod tokens;

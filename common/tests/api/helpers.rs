@@ -55,8 +55,13 @@ impl TestApp {
     pub(crate) async fn live(yaml: &str) -> (Arc<Live<Trial>>, Self) {
         let live = live(yaml);
         let (core, mint) = core(&live);
+        (live, Self::of(core, mint).await)
+    }
+
+    /// Of parts that a test has put together.
+    pub(crate) async fn of(core: Core, mint: TokenMint) -> Self {
         let server = TestServer::start(router(&core), &core).await;
-        (live, Self { server, core, mint })
+        Self { server, core, mint }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::broker::AmqpSettings;
 use common::config::{Live, from_yaml};
 use common::core::Core;
-use common_testing::{Answer, As, Client, TestServer, core, core_on_bus, eventually};
+use common_testing::{Answer, As, Client, TestServer, TokenMint, core, core_on_bus, eventually};
 use config_server::config::ConfigSettings;
 use config_server::{DEFAULTS, NAME, build};
 use http::Method;
@@ -67,6 +67,7 @@ impl Drop for Folder {
 pub(crate) struct Server {
     pub(crate) running: TestServer,
     pub(crate) client: Client,
+    pub(crate) mint: TokenMint,
 }
 
 impl Server {
@@ -89,15 +90,15 @@ impl Server {
     pub(crate) async fn on_bus(folder: &Folder, settings: &str, amqp: &AmqpSettings) -> Self {
         let settings = format!("config:\n  folder: {}\n{settings}", folder.path().display());
         let live = Self::settings(&settings);
-        let (core, _) = core_on_bus(&live, amqp);
-        Self::run(&live, &core).await
+        let (core, mint) = core_on_bus(&live, amqp);
+        Self::run(&live, &core, mint).await
     }
 
     /// Start with these settings over the defaults and the credentials.
     pub(crate) async fn start(settings: &str) -> Self {
         let live = Self::settings(settings);
-        let (core, _) = core(&live);
-        Self::run(&live, &core).await
+        let (core, mint) = core(&live);
+        Self::run(&live, &core, mint).await
     }
 
     fn settings(settings: &str) -> Arc<Live<ConfigSettings>> {
@@ -109,12 +110,13 @@ impl Server {
         from_yaml::<ConfigSettings>(NAME, &[DEFAULTS, &base, settings]).unwrap()
     }
 
-    async fn run(live: &Live<ConfigSettings>, core: &Core) -> Self {
+    async fn run(live: &Live<ConfigSettings>, core: &Core, mint: TokenMint) -> Self {
         let router = build(core, &live.current()).await.unwrap();
         let running = TestServer::start(router, core).await;
         Self {
             client: running.client(),
             running,
+            mint,
         }
     }
 

@@ -17,5 +17,6 @@ mod monitor;
 mod native;
 mod resource;
 mod signing;
+mod tokens;
 mod traversal;
 mod view;

@@ -1,18 +1,20 @@
 //! Filling the pages from the registry.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use chrono::{DateTime, Utc};
 
 use super::{
-    AppView, EntryList, EntryView, FOLDED, JournalPage, MOST_APPS, MOST_DEPARTURES, MOST_ROWS, OverviewPage,
-    PeerView, Pill, Row, Tile, Verdict, class,
+    AppView, EntryList, EntryView, FOLDED, Fact, JournalPage, MOST_APPS, MOST_DEPARTURES, MOST_ROWS,
+    OverviewPage, PeerView, Pill, Row, Tile, class, span, verdict,
 };
 use crate::AppState;
 use crate::domain::lease::Lease;
 use crate::domain::names::AppName;
-use crate::domain::registry::{Instances, Registry};
+use crate::domain::registry::{Entry, Instances, Registry};
 use crate::domain::status::Status;
-use crate::health::{Overview, resident_megabytes};
+use crate::health::{self, Overview, processors, resident_megabytes, total_megabytes};
 
 /// The page at `/`.
 pub(crate) fn overview(state: &AppState) -> askama::Result<String> {
@@ -25,12 +27,13 @@ pub(crate) fn overview(state: &AppState) -> askama::Result<String> {
             address: state.address.clone(),
             uptime: state.uptime(),
             now: clock(now),
-            verdict: verdict(registry, &numbers, &state.peers.unavailable()),
+            verdict: verdict::of(registry, &numbers, &state.peers.unavailable(), now),
             tiles: tiles(&numbers),
             apps,
             hidden_apps,
             departures: departures.map(|entry| EntryView::new(entry, now)).collect(),
             peers: peers(state),
+            facts: facts(state, registry, &numbers),
         }
     });
     page.render()
@@ -71,59 +74,6 @@ fn clock(now: DateTime<Utc>) -> String {
     now.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The worst first: this is what a person sees from across the room.
-fn verdict(registry: &Registry, numbers: &Overview, lost_peers: &[String]) -> Verdict {
-    let is_lost = |instances: &Instances| !instances.values().any(|lease| lease.status() == Status::Up);
-    let lost: Vec<String> = registry
-        .apps()
-        .iter()
-        .filter(|(_, all)| is_lost(all))
-        .map(|(name, _)| name.to_string())
-        .collect();
-    let preserving: Vec<String> = registry.preserving().map(AppName::to_string).collect();
-    let mut reasons = Vec::new();
-    if !lost.is_empty() {
-        reasons.push(format!("Nobody is up of {}.", lost.join(", ")));
-    }
-    if !preserving.is_empty() {
-        reasons.push(format!(
-            "{} silent instances of {} are kept: too many fell silent at once for all of them to be dead. They are \
-             dropped {} s after their leases ended.",
-            numbers.preserved,
-            preserving.join(", "),
-            registry.preservation().longest.num_seconds()
-        ));
-    }
-    if !lost_peers.is_empty() {
-        reasons.push(format!("Out of step with {}.", lost_peers.join(", ")));
-    }
-    let (level, title) = match (lost.is_empty(), reasons.is_empty()) {
-        (false, _) => (
-            "bad",
-            format!("{} without a working instance", plural(lost.len(), "application")),
-        ),
-        (true, false) => ("warn", "Something is wrong".to_owned()),
-        (true, true) if numbers.instances == 0 => ("good", "Empty".to_owned()),
-        (true, true) => (
-            "good",
-            format!("All well: {} of {} instances up", numbers.up, numbers.instances),
-        ),
-    };
-    Verdict {
-        level,
-        title,
-        reasons,
-    }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
-}
-
 fn tiles(numbers: &Overview) -> Vec<Tile> {
     vec![
         Tile {
@@ -135,27 +85,25 @@ fn tiles(numbers: &Overview) -> Vec<Tile> {
             value: format!("{} / {}", numbers.up, numbers.instances),
         },
         Tile {
-            name: "renewals in the last minute",
+            name: "renewals in the last minute, of those expected",
             value: format!("{} / {}", numbers.renewals, numbers.expected),
         },
         Tile {
             name: "silent, preserved",
             value: numbers.preserved.to_string(),
         },
-        Tile {
-            name: "memory",
-            value: resident_megabytes().map_or_else(|| "?".to_owned(), |mb| format!("{mb} MB")),
-        },
     ]
 }
 
 /// Those in trouble first, and never hidden.
 fn apps(registry: &Registry, now: DateTime<Utc>) -> (Vec<AppView>, usize) {
-    let mut apps: Vec<AppView> = registry
+    let lost = health::lost(registry, now);
+    let lost = lost.into_iter().map(|entry| gone(entry, now));
+    let present = registry
         .apps()
         .iter()
-        .map(|(name, instances)| app(name, instances, now))
-        .collect();
+        .map(|(name, instances)| app(name, instances, now));
+    let mut apps: Vec<AppView> = lost.chain(present).collect();
     apps.sort_by_key(|app| app.is_well);
     let troubled = apps.iter().filter(|app| !app.is_well).count();
     let shown = apps.len().min(MOST_APPS.max(troubled));
@@ -179,6 +127,8 @@ fn app(name: &AppName, instances: &Instances, now: DateTime<Utc>) -> AppView {
     });
     AppView {
         name: name.to_string(),
+        zones: zones(&leases),
+        note: None,
         counts: counts.collect(),
         is_open: !is_well || leases.len() <= FOLDED,
         is_well,
@@ -189,6 +139,60 @@ fn app(name: &AppName, instances: &Instances, now: DateTime<Utc>) -> AppView {
             .map(|lease| Row::new(lease, now))
             .collect(),
     }
+}
+
+/// An application that has lost its last instance: it does not just vanish.
+fn gone(last: &Entry, now: DateTime<Utc>) -> AppView {
+    let when = span(now - last.at);
+    AppView {
+        name: last.app.clone(),
+        counts: vec![Pill {
+            class: "bad",
+            text: "GONE".to_owned(),
+        }],
+        zones: Vec::new(),
+        note: Some(format!(
+            "{} at {}, {when} ago {}.",
+            last.id, last.address, last.event
+        )),
+        rows: Vec::new(),
+        hidden: 0,
+        is_open: true,
+        is_well: false,
+    }
+}
+
+/// `a (2)`: how many instances stand in each zone, as far as they say.
+fn zones(leases: &[&Lease]) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for zone in leases.iter().filter_map(|lease| lease.instance.zone()) {
+        *counts.entry(zone).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|(zone, count)| format!("{zone} ({count})"))
+        .collect()
+}
+
+fn facts(state: &AppState, registry: &Registry, numbers: &Overview) -> Vec<Fact> {
+    let megabytes = |amount: Option<u64>| amount.map_or_else(|| "?".to_owned(), |mb| format!("{mb} MB"));
+    let preserving: Vec<&str> = registry.preserving().map(AppName::as_str).collect();
+    let expiration = if preserving.is_empty() {
+        "enabled".to_owned()
+    } else {
+        format!("put off for {}", preserving.join(", "))
+    };
+    let facts = [
+        ("Environment", state.settings.environment.clone()),
+        ("Data centre", state.settings.data_center.clone()),
+        ("Lease expiration", expiration),
+        ("Renewals in the last minute", numbers.renewals.to_string()),
+        ("Threshold of renewals", numbers.threshold.to_string()),
+        ("Processors", processors().to_string()),
+        ("Memory of the machine", megabytes(total_megabytes())),
+        ("Memory of this process", megabytes(resident_megabytes())),
+    ];
+    facts.map(|(name, value)| Fact { name, value }).into()
 }
 
 fn peers(state: &AppState) -> Vec<PeerView> {

@@ -213,6 +213,8 @@ pub fn check_metadata(metadata: &BTreeMap<String, String>, rules: &Rules) -> Res
             && key
                 .bytes()
                 .all(|b| b.is_ascii_graphic() && !b"<>&\"'".contains(&b))
+            // To readers, such a key is an attribute of the map and not an entry.
+            && !key.starts_with('@')
     };
     let fits = metadata.iter().all(|(key, value)| is_key(key) && is_text(value));
     if fits {

@@ -95,6 +95,15 @@ pub struct Links {
 }
 
 impl Instance {
+    /// The zone in which it says it runs.
+    pub fn zone(&self) -> Option<&str> {
+        let said = match &self.data_center {
+            DataCenter::Amazon(facts) => facts.get("availability-zone"),
+            DataCenter::MyOwn => None,
+        };
+        said.or_else(|| self.metadata.get("zone")).map(String::as_str)
+    }
+
     /// Whether `vip` is among the names under which callers look for it.
     pub fn answers_to(&self, vip: &str, secure: bool) -> bool {
         let names = if secure {

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::instance::Instance;
+use super::registry::Told;
 use super::status::Status;
 
 /// What a change did to an instance.
@@ -28,6 +29,8 @@ pub struct Lease {
     pub owner: Arc<str>,
     /// What an operator says instead.
     pub override_status: Option<Status>,
+    /// When an operator last spoke, or took a word back.
+    pub overridden_at: Option<DateTime<Utc>>,
     /// When it came.
     pub registered_at: DateTime<Utc>,
     /// When it was last heard of.
@@ -75,6 +78,7 @@ impl Lease {
             instance: Arc::new(instance),
             owner,
             override_status: None,
+            overridden_at: None,
             registered_at: now,
             renewed_at: now,
             up_since,
@@ -101,6 +105,23 @@ impl Lease {
         self.renewed_at = now;
         self.grace_until = None;
         self.is_preserved = false;
+    }
+
+    /// An operator speaks, or takes a word back.
+    pub fn override_with(&mut self, status: Option<Status>, now: DateTime<Utc>) {
+        self.override_status = status;
+        self.overridden_at = Some(now);
+    }
+
+    /// A peer knows of an operator's word. It may be older than the one that stands here.
+    pub fn overrule(&mut self, status: Option<Status>, told: Told) {
+        let is_news = match told.overridden_at {
+            Some(at) => self.overridden_at.is_none_or(|ours| at > ours),
+            None => status.is_some(),
+        };
+        if is_news {
+            self.override_with(status, told.overridden_at.unwrap_or(told.changed_at));
+        }
     }
 
     /// Something about the instance changed.
@@ -130,6 +151,14 @@ impl Lease {
             || (self.grace_until.is_none() && (now - self.renewed_at).num_milliseconds() >= tolerated)
     }
 
+    /// As peers see it: the instance's own word, with an operator's beside it.
+    pub fn in_its_own_words(&self) -> Shown {
+        Shown {
+            status: self.instance.status,
+            ..self.shown()
+        }
+    }
+
     /// As readers see it.
     pub fn shown(&self) -> Shown {
         Shown {
@@ -145,7 +174,8 @@ impl Lease {
         }
     }
 
-    fn duration(&self) -> TimeDelta {
+    /// How long it may be silent.
+    pub fn duration(&self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.instance.terms.duration_s))
     }
 }

@@ -3,6 +3,7 @@
 mod changes;
 mod journal;
 mod preservation;
+mod replicas;
 mod sweep;
 mod writing;
 
@@ -10,12 +11,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::lease::{Lease, Shown};
+use super::lease::Lease;
 use super::names::{AppName, InstanceId};
 
 pub use changes::Changes;
 pub use journal::{Entry, Event, Journal};
 pub use preservation::Preservation;
+pub use replicas::Told;
 pub use sweep::Gone;
 
 /// What names an instance.
@@ -49,7 +51,7 @@ pub enum Refusal {
     Full(&'static str),
     /// A peer's word is older than ours.
     #[error("a newer registration is known")]
-    Outdated(Box<Shown>),
+    Outdated(Box<Lease>),
 }
 
 /// What a registration led to.
@@ -71,6 +73,7 @@ pub struct Registry {
     preservation: Preservation,
     changes: Changes,
     journal: Journal,
+    departed: replicas::Departed,
     swept_at: Option<DateTime<Utc>>,
 }
 
@@ -85,6 +88,7 @@ impl Registry {
             preservation,
             changes: Changes::default(),
             journal: Journal::default(),
+            departed: replicas::Departed::default(),
             swept_at: None,
         }
     }
@@ -101,8 +105,8 @@ impl Registry {
             if self.lease(&app, &id).is_some() || self.check_room(&app).is_err() {
                 continue;
             }
-            lease.renew(now);
-            lease.grace_until = Some(grace_until);
+            // A full lease from now on; peers are still told when the instance was really heard of.
+            lease.grace_until = Some(grace_until.max(now + lease.duration()));
             self.note(&lease, now);
             self.apps.entry(app).or_default().insert(id, lease);
             self.size += 1;

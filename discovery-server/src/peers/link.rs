@@ -1,26 +1,23 @@
 //! The conversation with one peer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{StatusCode, header};
-use reqwest::Client;
+use chrono::TimeDelta;
+use http::StatusCode;
+use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::Change;
+use super::{Change, Standing};
 use crate::AppState;
 use crate::domain::actor::{Actor, Power};
-use crate::domain::lease::Lease;
 use crate::domain::names::{AppName, InstanceId};
 use crate::error::Error;
-use crate::routes::adopt;
-use crate::wire::batch::{self, Action, Batch, Item, Replies};
-use crate::wire::json;
+use crate::routes::{apply, everything_known};
+use crate::wire::batch::{Action, Ages, Batch, Item, Replies, Reply};
 
 const LARGEST_BATCH: usize = 250;
 
@@ -35,7 +32,7 @@ pub struct Link {
     url: Url,
     credential: (String, SecretString),
     waiting: mpsc::Receiver<Change>,
-    is_available: Arc<AtomicBool>,
+    standing: Arc<Standing>,
 }
 
 impl Link {
@@ -43,13 +40,13 @@ impl Link {
         url: Url,
         credential: (String, SecretString),
         waiting: mpsc::Receiver<Change>,
-        is_available: Arc<AtomicBool>,
+        standing: Arc<Standing>,
     ) -> Self {
         Self {
             url,
             credential,
             waiting,
-            is_available,
+            standing,
         }
     }
 
@@ -61,9 +58,13 @@ impl Link {
                 () = stop.cancelled() => return,
                 outcome = self.converse(&state, &http) => outcome,
             };
-            if self.is_available.swap(false, Ordering::Relaxed) {
+            if self.standing.is_me() {
+                tracing::info!(peer = %self.url, "this peer is the server itself");
+                return;
+            }
+            if self.standing.lost() {
                 pause = SHORTEST_PAUSE;
-                tracing::warn!(peer = %self.url, error = ?outcome.err(), "peer does not answer");
+                tracing::warn!(peer = %self.url, error = ?outcome.err(), "out of step with peer");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -72,28 +73,22 @@ impl Link {
         }
     }
 
+    /// Ends when the peer turns out to be this server, or is out of step.
     async fn converse(&mut self, state: &AppState, http: &Client) -> anyhow::Result<()> {
         self.pull(state, http).await?;
-        while self.waiting.try_recv().is_ok() {}
-        let all: Vec<Item> = state
-            .board
-            .read(|registry| registry.leases().map(registration).collect());
-        for items in all.chunks(LARGEST_BATCH) {
+        if self.standing.is_me() {
+            return Ok(());
+        }
+        self.forget_waiting();
+        for items in everything_known(state).chunks(LARGEST_BATCH) {
             self.push(state, http, items.to_vec()).await?;
         }
-        if !self.is_available.swap(true, Ordering::Relaxed) {
+        if self.standing.found() {
             tracing::info!(peer = %self.url, "in step with peer");
         }
-        let mut changes = Vec::new();
-        while self.waiting.recv_many(&mut changes, LARGEST_BATCH).await > 0 {
-            tokio::time::sleep(COLLECT).await;
-            while changes.len() < LARGEST_BATCH
-                && let Ok(change) = self.waiting.try_recv()
-            {
-                changes.push(change);
-            }
+        while let Some(changes) = self.collect().await? {
             let items = changes
-                .drain(..)
+                .into_iter()
                 .filter_map(|change| item(state, change))
                 .collect();
             self.push(state, http, items).await?;
@@ -101,26 +96,44 @@ impl Link {
         Ok(())
     }
 
+    /// The registry itself tells all that has happened until now.
+    pub(super) fn forget_waiting(&mut self) {
+        self.standing.told_everything();
+        while self.waiting.try_recv().is_ok() {}
+    }
+
+    /// The changes of a moment; none when nobody can make any more. Fails if there were more than could wait.
+    pub(super) async fn collect(&mut self) -> anyhow::Result<Option<Vec<Change>>> {
+        let mut changes = Vec::new();
+        if self.waiting.recv_many(&mut changes, LARGEST_BATCH).await == 0 {
+            return Ok(None);
+        }
+        tokio::time::sleep(COLLECT).await;
+        while changes.len() < LARGEST_BATCH
+            && let Ok(change) = self.waiting.try_recv()
+        {
+            changes.push(change);
+        }
+        anyhow::ensure!(!self.standing.has_missed(), "more changes than can wait");
+        Ok(Some(changes))
+    }
+
     /// Take over what the peer knows.
     async fn pull(&self, state: &AppState, http: &Client) -> anyhow::Result<()> {
-        let (name, password) = &self.credential;
-        let request = http
-            .get(self.url.join("apps/")?)
-            .header(header::ACCEPT, "application/json");
-        let answer = request
-            .basic_auth(name, Some(password.expose_secret()))
-            .send()
-            .await?
-            .error_for_status()?;
-        let document: Value = answer.json().await?;
-        let apps = document["applications"]["application"].as_array();
-        let instances = apps
-            .into_iter()
-            .flatten()
-            .filter_map(|app| app["instance"].as_array())
-            .flatten();
-        for instance in instances {
-            self.adopt(state, instance);
+        let begun = state.board.now();
+        let answer = self.ask(http.get(self.batches()?)).await?;
+        let theirs: Batch = answer.json().await?;
+        if theirs.epoch.as_deref() == Some(state.board.epoch()) {
+            self.standing.recognise();
+            return Ok(());
+        }
+        // What was on its way for a while must not look younger than it is.
+        let transit = (state.board.now() - begun)
+            .max(TimeDelta::zero())
+            .num_milliseconds();
+        for mut item in theirs.replication_list {
+            item.ages.heard_ms = item.ages.heard_ms.map(|age| age.saturating_add(transit));
+            self.take(state, &item);
         }
         Ok(())
     }
@@ -131,17 +144,13 @@ impl Link {
         }
         let replies = self.send(http, items.clone()).await?;
         let mut forgotten = Vec::new();
-        for (item, reply) in items.iter().zip(replies.response_list) {
-            match (StatusCode::from_u16(reply.status_code), reply.response_entity) {
-                (Ok(StatusCode::CONFLICT), Some(theirs)) => self.adopt(state, &theirs),
-                (Ok(StatusCode::NOT_FOUND), _)
+        for (item, reply) in items.into_iter().zip(replies.response_list) {
+            match StatusCode::from_u16(reply.status_code) {
+                Ok(StatusCode::CONFLICT) => self.adopt(state, item, reply),
+                Ok(StatusCode::NOT_FOUND)
                     if matches!(item.action, Action::Heartbeat | Action::StatusUpdate) =>
                 {
-                    let key = AppName::parse(&item.app_name)
-                        .ok()
-                        .zip(InstanceId::parse(&item.id).ok());
-                    forgotten
-                        .extend(key.and_then(|(app, id)| self::item(state, Change::Registered(app, id))));
+                    forgotten.extend(known(state, &item.app_name, &item.id));
                 }
                 _ => {}
             }
@@ -153,44 +162,70 @@ impl Link {
     }
 
     async fn send(&self, http: &Client, items: Vec<Item>) -> anyhow::Result<Replies> {
-        let (name, password) = &self.credential;
-        let request = http.post(self.url.join("peerreplication/batch/")?).json(&Batch {
+        let request = http.post(self.batches()?).json(&Batch {
+            epoch: None,
             replication_list: items,
         });
-        let answer = request
-            .basic_auth(name, Some(password.expose_secret()))
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(answer.json().await?)
+        Ok(self.ask(request).await?.json().await?)
     }
 
-    fn adopt(&self, state: &AppState, instance: &Value) {
+    fn batches(&self) -> anyhow::Result<Url> {
+        Ok(self.url.join("peerreplication/batch/")?)
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> reqwest::Result<reqwest::Response> {
+        let (name, password) = &self.credential;
+        let request = request.basic_auth(name, Some(password.expose_secret()));
+        request.send().await?.error_for_status()
+    }
+
+    /// The peer's copy is newer than what it was told.
+    fn adopt(&self, state: &AppState, item: Item, reply: Reply) {
+        let newer = Item {
+            action: Action::Register,
+            instance_info: reply.response_entity,
+            ages: reply.ages,
+            ..item
+        };
+        self.take(state, &newer);
+    }
+
+    fn take(&self, state: &AppState, item: &Item) {
         let actor = Actor {
             name: "discovery-server".into(),
             power: Power::Replication,
             from: None,
         };
-        let adopted = batch::read_value(instance)
-            .map_err(Error::from)
-            .and_then(|draft| adopt(state, &actor, draft));
-        match adopted {
-            Ok(()) | Err(Error::Outdated(_)) => {}
+        match apply(state, &actor, item) {
+            // Old news are no error.
+            Ok(()) | Err(Error::Outdated(_) | Error::NotFound) => {}
             Err(error) => {
-                tracing::warn!(peer = %self.url, %error, "an instance of the peer is not taken over");
+                tracing::warn!(peer = %self.url, %error, "what the peer tells is not taken over");
             }
         }
     }
 }
 
+/// What is known of an instance that the peer has forgotten, with its age: the peer may have been told more.
+fn known(state: &AppState, app: &str, id: &str) -> Option<Item> {
+    let (app, id) = (AppName::parse(app).ok()?, InstanceId::parse(id).ok()?);
+    let now = state.board.now();
+    state.board.read(|registry| {
+        registry
+            .lease(&app, &id)
+            .map(|lease| Item::registration(lease, now))
+    })
+}
+
+/// A change that has just happened: the peer takes it in the order in which it is told.
 fn item(state: &AppState, change: Change) -> Option<Item> {
     let of = |app: &AppName, id: &InstanceId, action| {
-        state.board.read(|registry| {
-            registry.lease(app, id).map(|lease| Item {
-                action,
-                ..registration(lease)
-            })
-        })
+        let item = known(state, app.as_str(), id.as_str())?;
+        let ages = Ages {
+            overridden_ms: item.ages.overridden_ms,
+            ..Ages::default()
+        };
+        Some(Item { action, ages, ..item })
     };
     let bare = |item: Item| Item {
         instance_info: None,
@@ -199,35 +234,16 @@ fn item(state: &AppState, change: Change) -> Option<Item> {
     match change {
         Change::Registered(app, id) => of(&app, &id, Action::Register),
         Change::Renewed(app, id) => of(&app, &id, Action::Heartbeat).map(bare),
-        Change::OverrideEnded(app, id) => of(&app, &id, Action::DeleteStatusOverride).map(bare),
+        Change::OverrideEnded(app, id, reported) => {
+            of(&app, &id, Action::DeleteStatusOverride).map(|item| Item {
+                status: reported.map(|status| status.as_str().to_owned()),
+                ..bare(item)
+            })
+        }
         Change::Overridden(app, id, status) => of(&app, &id, Action::StatusUpdate).map(|item| Item {
             status: Some(status.as_str().to_owned()),
             ..bare(item)
         }),
-        Change::Left(app, id) => Some(Item {
-            app_name: app.to_string(),
-            id: id.to_string(),
-            last_dirty_timestamp: None,
-            overridden_status: None,
-            status: None,
-            instance_info: None,
-            action: Action::Cancel,
-        }),
-    }
-}
-
-fn registration(lease: &Lease) -> Item {
-    let instance = &lease.instance;
-    let mut info = json::instance_value(&lease.shown());
-    // The instance's own word; what an operator says stands beside it.
-    info["status"] = instance.status.as_str().into();
-    Item {
-        app_name: instance.app.to_string(),
-        id: instance.id.to_string(),
-        last_dirty_timestamp: Some(instance.last_dirty),
-        overridden_status: lease.override_status.map(|status| status.as_str().to_owned()),
-        status: Some(lease.status().as_str().to_owned()),
-        instance_info: Some(info),
-        action: Action::Register,
+        Change::Left(app, id) => Some(Item::departure((&app, &id), None)),
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn application(
     let instances = instances.ok_or(Error::NotFound)?;
     Ok(answer::fresh(
         form,
-        wire::application(form.format, &app, &instances),
+        wire::application(form.format, form.detail, &app, &instances),
     ))
 }
 
@@ -98,7 +98,10 @@ pub(super) async fn secure_vip(
 
 fn one(form: Form, shown: Option<Shown>) -> Result<Response, Error> {
     let shown = shown.ok_or(Error::NotFound)?;
-    Ok(answer::fresh(form, wire::instance(form.format, &shown)))
+    Ok(answer::fresh(
+        form,
+        wire::instance(form.format, form.detail, &shown),
+    ))
 }
 
 /// Nobody answers to a name that is not known: an empty list, not an error.

@@ -1,17 +1,17 @@
 //! Who asks, and in which form the answer is wanted.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Request};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::AppState;
 use crate::domain::actor::{Actor, Power};
 use crate::error::Error;
 use crate::listing::Form;
 use crate::wire::{Detail, Format};
+use crate::{AppState, audit};
 
 const REPLICATION: HeaderName = HeaderName::from_static("x-netflix-discovery-replication");
 const EUREKA_ACCEPT: HeaderName = HeaderName::from_static("x-eureka-accept");
@@ -32,7 +32,7 @@ impl FromRequestParts<AppState> for Writer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
-        let mut actor = actor(parts, state).ok_or(Error::NoCredential)?;
+        let mut actor = identified(parts, state)?;
         let is_replica = parts
             .headers
             .get(&REPLICATION)
@@ -48,8 +48,9 @@ impl FromRequestParts<AppState> for Peer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
-        let actor = actor(parts, state).ok_or(Error::NoCredential)?;
+        let actor = identified(parts, state)?;
         if actor.power == Power::OwnApplication {
+            audit::refused(&actor, None, "replication");
             return Err(Error::NotYours);
         }
         Ok(Self(Actor {
@@ -63,10 +64,10 @@ impl FromRequestParts<AppState> for Reader {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
-        if !state.settings.reads_need_credential || actor(parts, state).is_some() {
-            return Ok(Self);
+        if state.settings.reads_need_credential {
+            identified(parts, state)?;
         }
-        Err(Error::NoCredential)
+        Ok(Self)
     }
 }
 
@@ -122,10 +123,24 @@ fn mentions(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     headers.get_all(name).iter().any(has_word)
 }
 
-fn actor(parts: &Parts, state: &AppState) -> Option<Actor> {
-    let authorization = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (name, power) = state.credentials.identify(authorization)?;
+fn identified(parts: &Parts, state: &AppState) -> Result<Actor, Error> {
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let known = authorization
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| state.credentials.identify(value));
+    let Some((name, power)) = known else {
+        let route = parts.extensions.get::<MatchedPath>();
+        audit::unknown(from(parts), &parts.method, route.map_or("", MatchedPath::as_str));
+        return Err(Error::NoCredential);
+    };
+    Ok(Actor {
+        name,
+        power,
+        from: from(parts),
+    })
+}
+
+fn from(parts: &Parts) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let from = peer.map(|ConnectInfo(address)| address.ip().to_canonical());
-    Some(Actor { name, power, from })
+    peer.map(|ConnectInfo(address)| address.ip().to_canonical())
 }

@@ -2,26 +2,23 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use common::extract::{Path, Query};
-use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use common::extract::Path;
+use common::problem::Problem;
+use http::{HeaderMap, StatusCode, Uri};
+use url::form_urlencoded;
 
 use super::caller::{Body, Writer, sent_format};
+use super::replication;
 use crate::AppState;
 use crate::domain::actor::{Actor, Power};
 use crate::domain::draft::Draft;
+use crate::domain::instance::Instance;
 use crate::domain::names::{AppName, InstanceId};
 use crate::domain::registry::Registered;
-use crate::domain::status::Status;
 use crate::error::Error;
 use crate::peers::Change;
+use crate::wire::batch::Ages;
 use crate::{audit, wire};
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Renewal {
-    last_dirty_timestamp: Option<String>,
-}
 
 pub(super) async fn register(
     state: State<AppState>,
@@ -46,13 +43,13 @@ pub(super) async fn register_delta(
 pub(super) async fn renew(
     State(state): State<AppState>,
     writer: Result<Writer, Error>,
-    Path((app, id)): Path<(String, String)>,
-    Query(renewal): Query<Renewal>,
+    path: Result<Path<(String, String)>, Problem>,
+    uri: Uri,
 ) -> Response {
     let renewed = writer.and_then(|Writer(actor)| {
+        let Path((app, id)) = path.map_err(|_| Error::NotFound)?;
         let key = (AppName::parse(&app)?, InstanceId::parse(&id)?);
-        let last_dirty = renewal.last_dirty_timestamp.and_then(|text| text.parse().ok());
-        prolong(&state, &actor, key, last_dirty)
+        prolong(&state, &actor, key, last_dirty(&uri))
     });
     renewed.map_or_else(Error::quiet, |()| StatusCode::OK.into_response())
 }
@@ -62,8 +59,16 @@ pub(super) async fn cancel(
     Writer(actor): Writer,
     Path((app, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Error> {
-    leave(&state, &actor, (AppName::parse(&app)?, InstanceId::parse(&id)?))?;
+    let key = (AppName::parse(&app)?, InstanceId::parse(&id)?);
+    leave(&state, &actor, key, Ages::default())?;
     Ok(StatusCode::OK)
+}
+
+/// The only parameter that counts. What cannot be read says nothing: a heartbeat is not lost over it.
+fn last_dirty(uri: &Uri) -> Option<i64> {
+    let mut parameters = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let (_, text) = parameters.find(|(name, _)| name == "lastDirtyTimestamp")?;
+    text.parse().ok()
 }
 
 fn accept(
@@ -75,50 +80,48 @@ fn accept(
 ) -> Result<StatusCode, Error> {
     let app = AppName::parse(app).map_err(|_| Error::BadParameter("the path names no application"))?;
     if !actor.may_register(&app) {
-        audit::refused(actor, &app, "registration");
+        audit::refused(actor, Some(&app), "registration");
         return Err(Error::NotYours);
     }
     let format = sent_format(headers);
     let draft = wire::read_instance(format, &body.0).map_err(|_| Error::Unreadable(format))?;
-    enter(state, actor, &app, draft)?;
+    if actor.power == Power::Replication {
+        replication::enter(state, actor, &app, (draft, Ages::default()))?;
+    } else {
+        audit::tried(enter(state, actor, &app, draft), actor, &app, "registration")?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take in a registration, from an instance or from a peer.
-pub(super) fn enter(state: &AppState, actor: &Actor, app: &AppName, draft: Draft) -> Result<(), Error> {
-    let is_replica = actor.power == Power::Replication;
-    if !is_replica && !state.budget.take(&actor.name, state.board.now()) {
+/// Take in what an instance says of itself.
+fn enter(state: &AppState, actor: &Actor, app: &AppName, draft: Draft) -> Result<(), Error> {
+    if !state.budget.take(&actor.name, state.board.now()) {
         return Err(Error::TooFast);
     }
-    let overridden = draft
-        .overridden
-        .as_deref()
-        .and_then(Status::parse)
-        .filter(|status| *status != Status::Unknown);
-    let checked = draft.check(app, &state.rules, state.board.now().timestamp_millis());
-    let instance = checked.inspect_err(|why| audit::invalid(actor, app, why))?;
-    if !is_replica
-        && state.settings.addresses.must_equal_peer
-        && actor.from.is_some_and(|from| from != instance.ip_addr)
-    {
+    let instance = checked(state, actor, app, draft)?;
+    if state.settings.addresses.must_equal_peer && actor.from.is_some_and(|from| from != instance.ip_addr) {
         return Err(Error::OtherAddress);
     }
     let id = instance.id.clone();
-    let entered = state.board.write(|registry, now| {
-        let entered = registry.register(instance, actor, now)?;
-        if let Some(status) = overridden.filter(|_| is_replica) {
-            registry.set_override((app, &id), status, actor, now)?;
-        }
-        Ok::<_, Error>(entered)
-    });
-    match &entered {
-        Ok(Registered::Changed) => audit::done(actor, app, &id, "registered"),
-        Err(Error::NotYours) => audit::refused(actor, app, "registration"),
-        Ok(Registered::Known) | Err(_) => {}
+    let entered = state
+        .board
+        .write(|registry, now| registry.register(instance, actor, now))?;
+    if entered == Registered::Changed {
+        audit::done(actor, app, &id, "registered");
     }
-    entered?;
     state.tell(actor, &Change::Registered(app.clone(), id));
     Ok(())
+}
+
+/// What `draft` describes, if others may read it.
+pub(super) fn checked(
+    state: &AppState,
+    actor: &Actor,
+    app: &AppName,
+    draft: Draft,
+) -> Result<Instance, Error> {
+    let checked = draft.check(app, &state.rules, state.board.now().timestamp_millis());
+    Ok(checked.inspect_err(|why| audit::invalid(actor, app, why))?)
 }
 
 /// Renew, on behalf of an instance or of a peer.
@@ -128,34 +131,26 @@ pub(super) fn prolong(
     (app, id): (AppName, InstanceId),
     last_dirty: Option<i64>,
 ) -> Result<(), Error> {
-    state
+    let renewed = state
         .board
-        .write(|registry, now| registry.renew((&app, &id), last_dirty, actor, now))?;
+        .write(|registry, now| registry.renew((&app, &id), last_dirty, actor, now));
+    audit::tried(renewed, actor, &app, "renewal")?;
     state.tell(actor, &Change::Renewed(app, id));
     Ok(())
 }
 
 /// Leave, on behalf of an instance or of a peer.
-pub(super) fn leave(state: &AppState, actor: &Actor, (app, id): (AppName, InstanceId)) -> Result<(), Error> {
+pub(super) fn leave(
+    state: &AppState,
+    actor: &Actor,
+    (app, id): (AppName, InstanceId),
+    ages: Ages,
+) -> Result<(), Error> {
     let left = state
         .board
-        .write(|registry, now| registry.cancel((&app, &id), actor, now))
-        .map_err(Error::from);
-    if let Err(Error::NotYours) = &left {
-        audit::refused(actor, &app, "cancellation");
-    }
-    left?;
+        .write(|registry, now| registry.cancel((&app, &id), ages.before(now).heard_at, actor, now));
+    audit::tried(left, actor, &app, "cancellation")?;
     audit::done(actor, &app, &id, "left");
     state.tell(actor, &Change::Left(app, id));
     Ok(())
-}
-
-/// What a peer's copy says, if it may stand here.
-pub(crate) fn adopt(state: &AppState, actor: &Actor, draft: Draft) -> Result<(), Error> {
-    let app = draft
-        .app
-        .as_deref()
-        .and_then(|app| AppName::parse(app).ok())
-        .ok_or(Error::NotFound)?;
-    enter(state, actor, &app, draft)
 }

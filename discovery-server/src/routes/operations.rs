@@ -56,7 +56,7 @@ pub(super) async fn add_metadata(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<StatusCode, Error> {
     let (app, id) = (AppName::parse(&app)?, InstanceId::parse(&id)?);
-    state.board.write(|registry, now| {
+    let added = state.board.write(|registry, now| {
         let known = registry
             .lease(&app, &id)
             .map(|lease| lease.instance.metadata.clone());
@@ -66,7 +66,8 @@ pub(super) async fn add_metadata(
         registry
             .set_metadata((&app, &id), metadata, &actor, now)
             .map_err(Error::from)
-    })?;
+    });
+    audit::tried(added, &actor, &app, "metadata")?;
     audit::done(&actor, &app, &id, "metadata");
     state.tell(&actor, &Change::Registered(app, id));
     Ok(StatusCode::OK)
@@ -84,9 +85,10 @@ pub(super) fn override_status(
     (app, id): (AppName, InstanceId),
     status: Status,
 ) -> Result<(), Error> {
-    state
+    let set = state
         .board
-        .write(|registry, now| registry.set_override((&app, &id), status, actor, now))?;
+        .write(|registry, now| registry.set_override((&app, &id), status, actor, now));
+    audit::tried(set, actor, &app, status.as_str())?;
     audit::done(actor, &app, &id, status.as_str());
     state.tell(actor, &Change::Overridden(app, id, status));
     Ok(())
@@ -99,10 +101,11 @@ pub(super) fn end_override(
     (app, id): (AppName, InstanceId),
     reported: Option<Status>,
 ) -> Result<(), Error> {
-    state
+    let ended = state
         .board
-        .write(|registry, now| registry.end_override((&app, &id), reported, actor, now))?;
+        .write(|registry, now| registry.end_override((&app, &id), reported, actor, now));
+    audit::tried(ended, actor, &app, "end of an override")?;
     audit::done(actor, &app, &id, "override ended");
-    state.tell(actor, &Change::OverrideEnded(app, id));
+    state.tell(actor, &Change::OverrideEnded(app, id, reported));
     Ok(())
 }

@@ -61,16 +61,16 @@ pub fn applications(list: &Applications, detail: Detail) -> Vec<u8> {
 }
 
 /// `{"application": …}`
-pub fn application(name: &AppName, instances: &[Shown]) -> Vec<u8> {
+pub fn application(name: &AppName, instances: &[Shown], detail: Detail) -> Vec<u8> {
     write(&ApplicationDocument {
-        application: view(name, instances, Detail::Full),
+        application: view(name, instances, detail),
     })
 }
 
 /// `{"instance": …}`
-pub fn instance(shown: &Shown) -> Vec<u8> {
+pub fn instance(shown: &Shown, detail: Detail) -> Vec<u8> {
     write(&InstanceDocument {
-        instance: InstanceView::new(shown, Detail::Full),
+        instance: InstanceView::new(shown, detail),
     })
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -125,8 +125,8 @@ fn the_compact_form_leaves_out_what_callers_do_not_need() {
 #[test]
 fn an_id_that_the_registrant_did_not_choose_is_not_shown() {
     let shown = shown("10.0.0.1", false, BTreeMap::new());
-    assert!(!text(instance(Format::Json, &shown)).contains("instanceId"));
-    assert!(!text(instance(Format::Xml, &shown)).contains("instanceId"));
+    assert!(!text(instance(Format::Json, Detail::Full, &shown)).contains("instanceId"));
+    assert!(!text(instance(Format::Xml, Detail::Full, &shown)).contains("instanceId"));
 }
 
 #[test]
@@ -136,13 +136,13 @@ fn xml_says_the_same_as_json() {
         ("zone".to_owned(), String::new()),
     ]);
     let shown = shown("a", true, metadata.clone());
-    let written = text(instance(Format::Xml, &shown));
+    let written = text(instance(Format::Xml, Detail::Full, &shown));
     assert!(written.contains("<port enabled=\"true\">8081</port>"));
     assert!(
         written.contains("<dataCenterInfo class=\"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo\">")
     );
     let from_xml = read_instance(Format::Xml, written.as_bytes()).unwrap();
-    let from_json = read_instance(Format::Json, &instance(Format::Json, &shown)).unwrap();
+    let from_json = read_instance(Format::Json, &instance(Format::Json, Detail::Full, &shown)).unwrap();
     assert_eq!(format!("{from_xml:?}"), format!("{from_json:?}"));
     assert_eq!(from_xml.metadata, metadata);
     assert_eq!(
@@ -157,7 +157,7 @@ fn xml_says_the_same_as_json() {
 #[test]
 fn an_empty_map_is_written_for_java_and_read_as_empty() {
     let shown = shown("a", true, BTreeMap::new());
-    let written = text(instance(Format::Xml, &shown));
+    let written = text(instance(Format::Xml, Detail::Full, &shown));
     assert!(written.contains("<metadata class=\"java.util.Collections$EmptyMap\"/>"));
     assert!(
         read_instance(Format::Xml, written.as_bytes())
@@ -165,7 +165,7 @@ fn an_empty_map_is_written_for_java_and_read_as_empty() {
             .metadata
             .is_empty()
     );
-    let read = read_instance(Format::Json, &instance(Format::Json, &shown)).unwrap();
+    let read = read_instance(Format::Json, &instance(Format::Json, Detail::Full, &shown)).unwrap();
     assert!(read.metadata.is_empty());
 }
 
@@ -245,7 +245,8 @@ fn attacks_by_xml_end_quickly_and_fetch_nothing() {
     let many = |write: fn(usize) -> String, count| (1..count).map(write).collect::<Vec<_>>().concat();
     let laughs = many(|n| format!("<!ENTITY l{n} \"&l{0};&l{0};\">", n - 1), 40);
     let siblings = many(|n| format!("<x{n}/>"), 10_000);
-    let attributes = many(|n| format!("a{n}=\"1\" "), 10_000);
+    // As many as a body has room for.
+    let attributes = many(|n| format!("a{n}=\"1\" "), 5_000);
     let attacks = [
         "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><instance><app>&e;</app></instance>"
             .to_owned(),
@@ -256,14 +257,23 @@ fn attacks_by_xml_end_quickly_and_fetch_nothing() {
         format!("<instance {attributes}/>"),
     ];
     for attack in &attacks {
-        let begun = Instant::now();
-        let refused = read_instance(Format::Xml, attack.as_bytes());
+        let mut quickest = Duration::MAX;
+        // The quickest of ten: another program may have had the processor.
+        for _ in 0..10 {
+            let begun = Instant::now();
+            let refused = read_instance(Format::Xml, attack.as_bytes());
+            quickest = quickest.min(begun.elapsed());
+            assert!(
+                refused.is_err() || refused.unwrap().app.is_none(),
+                "{}",
+                &attack[..60]
+            );
+        }
         assert!(
-            refused.is_err() || refused.unwrap().app.is_none(),
-            "{}",
+            quickest < Duration::from_millis(10),
+            "{}: {quickest:?}",
             &attack[..60]
         );
-        assert!(begun.elapsed().as_millis() < 500, "{}", &attack[..60]);
     }
 }
 

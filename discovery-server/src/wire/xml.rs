@@ -24,16 +24,16 @@ pub fn applications(list: &Applications, detail: Detail) -> Vec<u8> {
 }
 
 /// `<application>…`
-pub fn application(name: &AppName, instances: &[Shown]) -> Vec<u8> {
+pub fn application(name: &AppName, instances: &[Shown], detail: Detail) -> Vec<u8> {
     let mut out = Writer::default();
-    out.application(name, instances, Detail::Full);
+    out.application(name, instances, detail);
     out.0.into_bytes()
 }
 
 /// `<instance>…`
-pub fn instance(shown: &Shown) -> Vec<u8> {
+pub fn instance(shown: &Shown, detail: Detail) -> Vec<u8> {
     let mut out = Writer::default();
-    out.instance(&InstanceView::new(shown, Detail::Full));
+    out.instance(&InstanceView::new(shown, detail));
     out.0.into_bytes()
 }
 

@@ -13,6 +13,8 @@ use super::xml_names;
 
 const DEEPEST: usize = 8;
 const MOST_ELEMENTS: usize = 500;
+/// Each is compared with those before it.
+const MOST_ATTRIBUTES: usize = 16;
 
 /// An element that is still open.
 #[derive(Default)]
@@ -71,7 +73,10 @@ fn begin(tag: &BytesStart<'_>, elements: &mut usize, depth: usize) -> Result<Ope
         name: xml_names::unescape(tag.name().0),
         ..Open::default()
     };
-    for attribute in tag.attributes() {
+    for (number, attribute) in tag.attributes().enumerate() {
+        if number == MOST_ATTRIBUTES {
+            return Err(Unreadable);
+        }
         let attribute = attribute.map_err(|_| Unreadable)?;
         let value = attribute
             .normalized_value(XmlVersion::Implicit1_0)

@@ -1,5 +1,8 @@
 //! Who may write what, from where, and who may read.
 
+use std::future::Future;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -174,6 +177,9 @@ async fn addresses_that_lead_elsewhere_are_refused_and_never_called() {
         ("ipAddr", json!("2130706433")),
         ("ipAddr", json!("8.8.8.8")),
         ("ipAddr", json!("0.0.0.0")),
+        ("ipAddr", json!("127.0.0.1:3306")),
+        ("ipAddr", json!("[::ffff:127.0.0.1]:3306")),
+        ("hostName", json!("127.0.0.1:3306")),
         ("hostName", json!("localhost.")),
         ("hostName", json!("0x7f.1")),
         ("hostName", json!("rebind.attacker.example")),
@@ -199,14 +205,30 @@ async fn addresses_that_lead_elsewhere_are_refused_and_never_called() {
 #[tokio::test]
 async fn loopback_can_be_refused_and_the_address_tied_to_the_caller() {
     let server = Server::with("discovery: {addresses: {loopback: false}}").await;
-    let answer = server
-        .post(
-            As::User,
-            "/eureka/apps/USER-SERVICE",
-            &instance("USER-SERVICE", "a"),
-        )
-        .await;
-    assert_eq!(answer.status(), 400);
+    let mut document = instance("USER-SERVICE", "a");
+    for address in [
+        "127.0.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "127.1.2.3",
+    ] {
+        for field in ["ipAddr", "hostName"] {
+            document["instance"][field] = json!(address);
+        }
+        let answer = server
+            .post(As::User, "/eureka/apps/USER-SERVICE", &document)
+            .await;
+        assert_eq!(answer.status(), 400, "{address}");
+    }
+    document["instance"]["ipAddr"] = json!("10.1.2.3");
+    for host in ["localhost", "localhost.", "LOCALHOST", "127.0.0.1", "[::1]"] {
+        document["instance"]["hostName"] = json!(host);
+        let answer = server
+            .post(As::User, "/eureka/apps/USER-SERVICE", &document)
+            .await;
+        assert_eq!(answer.status(), 400, "{host}");
+    }
     server.stop().await;
     let server = Server::with("discovery: {addresses: {must_equal_peer: true}}").await;
     server.register(As::User, "USER-SERVICE", "a").await;
@@ -220,6 +242,84 @@ async fn loopback_can_be_refused_and_the_address_tied_to_the_caller() {
             .status(),
         403
     );
+    server.stop().await;
+}
+
+/// The lines that were logged while `work` ran, of this thread alone.
+async fn logged(work: impl Future<Output = ()>) -> String {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&lines);
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_writer(move || Lines(Arc::clone(&writer)))
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    work.await;
+    drop(guard);
+    String::from_utf8(lines.lock().unwrap().clone()).unwrap()
+}
+
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_recorded_with_who_tried_what() {
+    let server = Server::start().await;
+    server.register(As::User, "USER-SERVICE", "a").await;
+    let lines = logged(async {
+        for (method, path) in &WRITES[..5] {
+            assert_eq!(server.send(As::Notification, method.clone(), path).await, 403);
+        }
+        let path = "/eureka/apps/USER-SERVICE";
+        let document = instance("USER-SERVICE", "b");
+        assert_eq!(server.post(As::Notification, path, &document).await.status(), 403);
+        let batch = json!({"replicationList": []});
+        let path = "/eureka/peerreplication/batch/";
+        assert_eq!(server.post(As::Notification, path, &batch).await.status(), 403);
+        assert_eq!(
+            server.send(As::Nobody, WRITES[1].0.clone(), WRITES[1].1).await,
+            401
+        );
+    })
+    .await;
+    let audit: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["target"] == "audit")
+        .collect();
+    let refused: Vec<&str> = audit
+        .iter()
+        .map(|line| line["fields"]["refused"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "renewal",
+            "cancellation",
+            "DOWN",
+            "end of an override",
+            "metadata",
+            "registration",
+            "replication",
+            "no known credential"
+        ]
+    );
+    for line in &audit {
+        assert_eq!(line["fields"]["from"], "127.0.0.1", "{line}");
+    }
+    assert_eq!(audit[0]["fields"]["credential"], "notification-service");
+    assert_eq!(audit[0]["fields"]["app"], "USER-SERVICE");
+    assert_eq!(audit[7]["fields"]["route"], "/eureka/apps/{app}/{id}");
     server.stop().await;
 }
 

@@ -71,6 +71,93 @@ async fn the_page_tells_what_is_well_what_is_not_and_who_left_and_why() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_not_up_is_a_warning_and_one_taken_out_on_purpose_is_not() {
+    let server = Server::start().await;
+    for id in ["a", "b"] {
+        server.register(As::User, "USER-SERVICE", id).await;
+    }
+    let verdict = async |status: &str| {
+        let mut document = instance("USER-SERVICE", "b");
+        document["instance"]["status"] = json!(status);
+        let path = "/eureka/apps/USER-SERVICE";
+        assert_eq!(server.post(As::User, path, &document).await.status(), 204);
+        page(&server, "/").await
+    };
+    for status in ["DOWN", "STARTING"] {
+        let shown = verdict(status).await;
+        assert!(
+            shown.contains("verdict warn")
+                && shown.contains("1 instance not up")
+                && !shown.contains("All well"),
+            "{status}: {shown}"
+        );
+    }
+    let shown = verdict("OUT_OF_SERVICE").await;
+    assert!(
+        shown.contains("verdict good") && shown.contains("1 of 2 instances up, 1 out of service"),
+        "{shown}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_application_that_lost_its_last_instance_does_not_just_vanish() {
+    let server = Server::start().await;
+    server.register(As::User, "USER-SERVICE", "a").await;
+    let mut document = instance("NOTIFICATION-SERVICE", "only");
+    document["instance"]["leaseInfo"] = json!({"renewalIntervalInSecs": 1, "durationInSecs": 1});
+    let path = "/eureka/apps/NOTIFICATION-SERVICE";
+    assert_eq!(server.post(As::Notification, path, &document).await.status(), 204);
+    let is_lost = async || {
+        let shown = page(&server, "/").await;
+        shown.contains("verdict bad")
+            && shown.contains("NOTIFICATION-SERVICE is gone: its last instance was evicted")
+    };
+    crate::helpers::eventually("the loss is told", &is_lost).await;
+    let shown = page(&server, "/").await;
+    assert!(shown.contains("id=\"app-NOTIFICATION-SERVICE\"") && shown.contains(">GONE<"));
+    server
+        .register(As::Notification, "NOTIFICATION-SERVICE", "another")
+        .await;
+    assert!(!is_lost().await, "it is back");
+    server
+        .send(
+            As::Notification,
+            Method::DELETE,
+            "/eureka/apps/NOTIFICATION-SERVICE/another",
+        )
+        .await;
+    assert!(!is_lost().await, "who leaves is not lost");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_tells_of_the_server_and_of_zones() {
+    let server = Server::with("discovery: {environment: staging, data_center: north}").await;
+    for (id, zone) in [("a", "one"), ("b", "two"), ("c", "one")] {
+        let mut document = instance("USER-SERVICE", id);
+        document["instance"]["metadata"] = json!({"zone": zone});
+        let path = "/eureka/apps/USER-SERVICE";
+        assert_eq!(server.post(As::User, path, &document).await.status(), 204);
+    }
+    let shown = page(&server, "/").await;
+    for told in [
+        "zones one (2), two (1)",
+        "<dt>Environment</dt><dd>staging</dd>",
+        "<dt>Data centre</dt><dd>north</dd>",
+        "<dt>Lease expiration</dt><dd>enabled</dd>",
+        "<dt>Renewals in the last minute</dt><dd>0</dd>",
+        // Three instances that renew every 5 s, half of them.
+        "<dt>Threshold of renewals</dt><dd>18</dd>",
+        "<dt>Processors</dt>",
+        " MB</dd>",
+    ] {
+        assert!(shown.contains(told), "{told} not in {shown}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_eviction_is_told_with_its_reason() {
     let server = Server::start().await;
     let mut document = instance("USER-SERVICE", "first");

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::auth::Role;
 use common::config::{self, Live};
 use common::core::Core;
+use common::ids::UserId;
 use common::server::{self, Stop};
+use common_testing::TokenMint;
 use discovery_server::config::{DEFAULTS, RegistrySettings};
 use discovery_server::{NAME, build};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -43,6 +46,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) live: Arc<Live<RegistrySettings>>,
     core: Core,
+    mint: TokenMint,
     stop: Stop,
 }
 
@@ -60,14 +64,14 @@ impl Server {
     pub(crate) fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
         let address = listener.local_addr().unwrap();
         let own = format!(
-            "server: {{port: {}}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
+            "server: {{port: {}}}\nservice: {{secret: discovery-secret}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
             address.port()
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
-        let core = Core::start(&live).unwrap();
+        let (core, mint) = common_testing::core(&live);
         let router = build(&core, &live).unwrap();
         let app = server::finish(
-            router.merge(core.actuator.router()),
+            router.merge(core.actuator.router()).into(),
             &core.settings.server,
             core.clock.clone(),
         );
@@ -80,6 +84,7 @@ impl Server {
             address,
             live,
             core,
+            mint,
             stop,
         }
     }
@@ -136,6 +141,14 @@ impl Server {
             .post(who, &format!("/eureka/apps/{app}"), &instance(app, id))
             .await;
         assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap());
+    }
+
+    /// What monitoring reads.
+    pub(crate) async fn metrics(&self) -> String {
+        let request = self.request(As::Nobody, Method::GET, "/actuator/prometheus");
+        let admin = self.mint.access(UserId::generate(), Role::Admin);
+        let answer = request.bearer_auth(admin).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     /// `(id, status)` of every instance.

@@ -20,3 +20,4 @@ mod replication;
 mod restart;
 mod scale;
 mod statuses;
+mod tokens;

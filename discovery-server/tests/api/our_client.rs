@@ -10,8 +10,8 @@ use reqwest::Method;
 
 use crate::helpers::{As, Server, eventually};
 
-/// Milliseconds in truth; this much on a machine that is busy with other things, and still less than a poll takes.
-const PUSHED: Duration = Duration::from_secs(3);
+/// Within this, a new or stopped instance is known everywhere.
+const PUSHED: Duration = Duration::from_secs(1);
 
 fn settings(server: &Server, who: As) -> DiscoverySettings {
     DiscoverySettings {

@@ -94,6 +94,7 @@ async fn a_failed_heartbeat_has_no_body_that_a_client_could_try_to_read() {
             404,
         ),
         (As::User, "/eureka/apps/USER-SERVICE/%22%3C", 404),
+        (As::User, "/eureka/apps/USER-SERVICE/%FF", 404),
         (As::Notification, "/eureka/apps/USER-SERVICE/a", 403),
         (As::Nobody, "/eureka/apps/USER-SERVICE/a", 401),
     ] {
@@ -102,12 +103,16 @@ async fn a_failed_heartbeat_has_no_body_that_a_client_could_try_to_read() {
         assert_eq!(answer.headers().contains_key("www-authenticate"), status == 401);
         assert_eq!(answer.text().await.unwrap(), "", "{path}");
     }
-    let odd = "/eureka/apps/USER-SERVICE/a?status=nonsense&lastDirtyTimestamp=null&overriddenstatus=x";
-    assert_eq!(
-        server.send(As::User, Method::PUT, odd).await,
-        200,
-        "only what matters is looked at"
-    );
+    for odd in [
+        "status=nonsense&lastDirtyTimestamp=null&overriddenstatus=x",
+        "lastDirtyTimestamp=1000&lastDirtyTimestamp=1000",
+        "status=UP&status=UP&%FF=%FF&&",
+    ] {
+        let path = format!("/eureka/apps/USER-SERVICE/a?{odd}");
+        let answer = server.request(As::User, Method::PUT, &path).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "only what matters is looked at: {odd}");
+        assert_eq!(answer.text().await.unwrap(), "", "{odd}");
+    }
     server.stop().await;
 }
 

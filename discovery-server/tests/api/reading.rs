@@ -5,7 +5,7 @@ use std::io::Read;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::helpers::{As, Server};
+use crate::helpers::{As, Server, eventually, instance};
 
 async fn fetch(server: &Server, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
     let mut request = server.request(As::Nobody, Method::GET, path);
@@ -68,12 +68,25 @@ async fn compressed_and_compact_forms_are_given_on_demand() {
             .unwrap();
         assert!(path != "/eureka/apps" || text == plain);
     }
-    let compact = fetch(&server, "/eureka/apps", &[json, ("x-eureka-accept", "compact")])
-        .await
-        .text()
-        .await
-        .unwrap();
-    assert!(compact.len() < plain.len() && !compact.contains("leaseInfo") && compact.contains("127.0.0.1"));
+    for path in [
+        "/eureka/apps",
+        "/eureka/apps/delta",
+        "/eureka/vips/user-service",
+        "/eureka/apps/USER-SERVICE",
+        "/eureka/apps/USER-SERVICE/a",
+        "/eureka/instances/a",
+    ] {
+        for format in [json, ("accept", "application/xml")] {
+            let full = fetch(&server, path, &[format]).await.text().await.unwrap();
+            assert!(full.contains("leaseInfo"), "{path}: {full}");
+            let headers = [format, ("x-eureka-accept", "compact")];
+            let compact = fetch(&server, path, &headers).await.text().await.unwrap();
+            assert!(
+                !compact.contains("leaseInfo") && compact.contains("127.0.0.1"),
+                "{path}: {compact}"
+            );
+        }
+    }
     server.stop().await;
 }
 
@@ -165,9 +178,88 @@ async fn an_empty_registry_is_a_list_without_entries() {
 #[tokio::test]
 async fn monitoring_is_there_and_counts_instances() {
     let server = Server::start().await;
-    server.register(As::User, "USER-SERVICE", "a").await;
+    // A name of its own: all servers of this process count in one place.
+    for id in ["a", "b"] {
+        server.register(As::Admin, "COUNTED", id).await;
+    }
+    server
+        .send(As::Admin, Method::PUT, "/eureka/apps/COUNTED/b/status?value=DOWN")
+        .await;
     assert_eq!(server.json("/actuator/health").await["status"], "UP");
     assert_eq!(server.get("/actuator/prometheus").await.status(), 401);
-    assert_eq!(server.json("/eureka/status").await["isHeathly"], true);
+    let counts = |up: u8, down: u8| {
+        ["UP", "DOWN"].map(|status| {
+            let count = if status == "UP" { up } else { down };
+            format!("eureka_server_instances{{application=\"COUNTED\",status=\"{status}\"}} {count}\n")
+        })
+    };
+    let told = async |wanted: [String; 2]| {
+        let metrics = server.metrics().await;
+        wanted.iter().all(|line| metrics.contains(line))
+    };
+    eventually("one of each", || told(counts(1, 1))).await;
+    server
+        .send(As::Admin, Method::DELETE, "/eureka/apps/COUNTED/b")
+        .await;
+    eventually("the one that left is not counted any more", || told(counts(1, 0))).await;
     server.stop().await;
+}
+
+#[tokio::test]
+async fn callers_find_instances_by_the_names_they_serve_under() {
+    let server = Server::start().await;
+    let mut document = instance("USER-SERVICE", "a");
+    document["instance"]["vipAddress"] = "users,people".into();
+    document["instance"]["secureVipAddress"] = "secure-users".into();
+    let path = "/eureka/apps/USER-SERVICE";
+    assert_eq!(server.post(As::User, path, &document).await.status(), 204);
+    server.register(As::Admin, "OTHER", "o").await;
+    for (name, found) in [
+        ("vips/users", true),
+        ("vips/people", true),
+        ("svips/secure-users", true),
+        ("vips/secure-users", false),
+        ("svips/users", false),
+        ("svips/OTHER", false),
+    ] {
+        let list = server.json(&format!("/eureka/{name}")).await["applications"].clone();
+        let ids: Vec<&Value> = list["application"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|app| app["instance"].as_array().unwrap())
+            .map(|instance| &instance["instanceId"])
+            .collect();
+        let expected: &[&str] = if found { &["a"] } else { &[] };
+        assert_eq!(ids, expected, "{name}");
+        let hash = if found { "UP_1_" } else { "" };
+        assert_eq!(list["apps__hashcode"], hash, "{name}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_tells_what_the_original_tells_of_itself() {
+    let server = Server::with("discovery: {environment: staging}").await;
+    let status = server.json("/eureka/status").await;
+    assert_eq!(status["isHeathly"], true);
+    assert_eq!(status["instanceInfo"]["ipAddr"], "127.0.0.1");
+    let general = &status["generalStats"];
+    assert_eq!(general["environment"], "staging");
+    for memory in ["total-avail-memory", "current-memory-usage"] {
+        let told = general[memory].as_str().unwrap();
+        assert!(
+            told.strip_suffix("mb").unwrap().parse::<u64>().unwrap() > 0,
+            "{memory}"
+        );
+    }
+    server.stop().await;
+    let alone = "discovery: {peers: ['http://discovery-server:discovery-secret@127.0.0.1:9/eureka/']}";
+    let alone = Server::with(alone).await;
+    assert_eq!(
+        alone.json("/eureka/status").await["isHeathly"],
+        false,
+        "its peer is away"
+    );
+    alone.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Two servers of one registry on one host, and what a peer may say.
 
+use common_testing::Proxy;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -177,6 +178,12 @@ async fn what_one_server_hears_the_other_knows() {
     two.stop().await;
 }
 
+const ONE: &str = "/eureka/apps/USER-SERVICE/a";
+
+fn listed(status: &str) -> Vec<(String, String)> {
+    vec![("a".to_owned(), status.to_owned())]
+}
+
 #[tokio::test]
 async fn a_server_that_was_away_is_told_everything() {
     let (one, two) = (
@@ -189,17 +196,205 @@ async fn a_server_that_was_away_is_told_everything() {
     };
     let one = Server::on(one, &peer(second));
     one.register(As::User, "USER-SERVICE", "a").await;
+    let out = format!("{ONE}/status?value=OUT_OF_SERVICE");
+    one.send(As::Admin, Method::PUT, &out).await;
+    let two = Server::on(two, &peer(first));
+    eventually("told at the start", || async {
+        two.listed().await == listed("OUT_OF_SERVICE")
+    })
+    .await;
+    for server in [&one, &two] {
+        eventually("in step", || is_in_step(server)).await;
+    }
+    // What the instance says of itself was told beside the operator's word, and not lost under it.
+    one.send(As::Admin, Method::DELETE, &format!("{ONE}/status"))
+        .await;
+    for server in [&one, &two] {
+        eventually("the end of the override", || async {
+            server.listed().await == listed("UP")
+        })
+        .await;
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+/// Two servers with a wire in each direction that can be cut.
+async fn pair_with_wires() -> ([Server; 2], [Proxy; 2]) {
+    let (one, two) = (
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let wire = |to: &TcpListener| Proxy::start(to.local_addr().unwrap().to_string());
+    let (to_one, to_two) = (wire(&one).await.unwrap(), wire(&two).await.unwrap());
+    let peer = |wire: &Proxy| {
+        let place = wire.address();
+        format!("discovery: {{peers: ['http://discovery-server:discovery-secret@{place}/eureka/']}}")
+    };
+    let servers = [Server::on(one, &peer(&to_two)), Server::on(two, &peer(&to_one))];
+    (servers, [to_one, to_two])
+}
+
+async fn are_in_step(servers: &[Server; 2], wanted: bool) {
+    for server in servers {
+        eventually("the state of the link", || async {
+            is_in_step(server).await == wanted
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_happens_while_the_link_is_cut_is_neither_lost_nor_undone() {
+    let (servers, wires) = pair_with_wires().await;
+    let [one, two] = &servers;
+    are_in_step(&servers, true).await;
+    for id in ["a", "b", "c"] {
+        one.register(As::User, "USER-SERVICE", id).await;
+    }
+    let out = "/eureka/apps/USER-SERVICE/c/status?value=OUT_OF_SERVICE";
+    one.send(As::Admin, Method::PUT, out).await;
+    let all =
+        [("a", "UP"), ("b", "UP"), ("c", "OUT_OF_SERVICE")].map(|(id, s)| (id.to_owned(), s.to_owned()));
+    eventually("all three", || async { two.listed().await == all }).await;
+    wires.iter().for_each(Proxy::cut);
+    // A change makes each server notice.
+    one.send(As::User, Method::DELETE, ONE).await;
+    one.send(As::Admin, Method::DELETE, "/eureka/apps/USER-SERVICE/c/status")
+        .await;
+    two.send(As::User, Method::DELETE, "/eureka/apps/USER-SERVICE/b")
+        .await;
+    are_in_step(&servers, false).await;
+    wires.iter().for_each(Proxy::mend);
+    are_in_step(&servers, true).await;
+    let left = [("c".to_owned(), "UP".to_owned())];
+    for server in &servers {
+        eventually("both departures", || async { server.listed().await == left }).await;
+    }
+    let [one, two] = servers;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_that_comes_and_goes_keeps_no_dead_instance_alive() {
+    let (servers, wires) = pair_with_wires().await;
+    let [one, two] = &servers;
+    let mut document = instance("USER-SERVICE", "a");
+    document["instance"]["leaseInfo"] = json!({"renewalIntervalInSecs": 1, "durationInSecs": 3});
+    let path = "/eureka/apps/USER-SERVICE";
+    assert_eq!(one.post(As::User, path, &document).await.status(), 204);
+    eventually("known to both", || async { two.listed().await.len() == 1 }).await;
+    let begun = std::time::Instant::now();
+    let knows = async |server: &Server| server.listed().await.iter().any(|(id, _)| id == "a");
+    while knows(one).await || knows(two).await {
+        assert!(
+            begun.elapsed().as_secs() < 8,
+            "it lives on by what the servers tell each other"
+        );
+        wires.iter().for_each(Proxy::cut);
+        // A change makes each server notice.
+        for server in &servers {
+            server.register(As::Admin, "OTHER", "o").await;
+        }
+        are_in_step(&servers, false).await;
+        wires.iter().for_each(Proxy::mend);
+        are_in_step(&servers, true).await;
+    }
+    let [one, two] = servers;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn an_override_ends_with_the_same_status_everywhere() {
+    let (one, two) = pair().await;
+    for server in [&one, &two] {
+        eventually("the servers found each other", || is_in_step(server)).await;
+    }
+    one.register(As::User, "USER-SERVICE", "a").await;
     one.send(
         As::Admin,
         Method::PUT,
-        "/eureka/apps/USER-SERVICE/a/status?value=OUT_OF_SERVICE",
+        &format!("{ONE}/status?value=OUT_OF_SERVICE"),
     )
     .await;
-    let two = Server::on(two, &peer(first));
-    eventually("told at the start", || async {
-        two.listed().await == [("a".to_owned(), "OUT_OF_SERVICE".to_owned())]
+    one.send(As::Admin, Method::DELETE, &format!("{ONE}/status?value=DOWN"))
+        .await;
+    for server in [&one, &two] {
+        eventually("the status given at the end", || async {
+            server.listed().await == listed("DOWN")
+        })
+        .await;
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_knows_itself_under_whatever_name_it_stands_among_its_peers() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peers = format!(
+        "discovery: {{peers: ['http://discovery-server:discovery-secret@127.0.0.1:{port}/eureka/', \
+         'http://discovery-server:discovery-secret@localhost:{port}/eureka/']}}"
+    );
+    let server = Server::on(listener, &peers);
+    eventually("it has no peer", || async {
+        let stats = server.json("/eureka/status").await["applicationStats"].clone();
+        stats["registered-replicas"] == "" && stats["unavailable-replicas"] == ""
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_single_call_marked_as_a_replication_is_one() {
+    let (one, two) = pair().await;
+    for server in [&one, &two] {
+        eventually("the servers found each other", || is_in_step(server)).await;
+    }
+    let mark = ("x-netflix-discovery-replication", "true");
+    let send = |who, method, path: String, body: Option<Value>| {
+        let request = one.request(who, method, &path).header(mark.0, mark.1);
+        let request = body.iter().fold(request, |request, body| request.json(body));
+        async { request.send().await.unwrap() }
+    };
+    let mut newer = instance("USER-SERVICE", "a");
+    newer["instance"]["lastDirtyTimestamp"] = json!("2000");
+    newer["instance"]["overriddenstatus"] = json!("OUT_OF_SERVICE");
+    let app = "/eureka/apps/USER-SERVICE".to_owned();
+    assert_eq!(
+        send(As::Peer, Method::POST, app.clone(), Some(newer))
+            .await
+            .status(),
+        204
+    );
+    assert_eq!(
+        one.listed().await,
+        listed("OUT_OF_SERVICE"),
+        "a peer may tell of an override"
+    );
+    let older = Some(instance("USER-SERVICE", "a"));
+    assert_eq!(
+        send(As::Admin, Method::POST, app.clone(), older).await.status(),
+        409
+    );
+    let beat = send(
+        As::Admin,
+        Method::PUT,
+        format!("{ONE}?lastDirtyTimestamp=1000"),
+        None,
+    )
+    .await;
+    assert_eq!(beat.status(), 409);
+    let ours: Value = beat.json().await.unwrap();
+    assert_eq!(ours["instance"]["lastDirtyTimestamp"], "2000");
+    assert_eq!(ours["instance"]["status"], "UP", "in its own words");
+    // Without the mark the same words are an instance's, and a service has no say in marking.
+    let marked = send(As::User, Method::POST, app, Some(instance("USER-SERVICE", "a"))).await;
+    assert_eq!(marked.status(), 204);
+    eventually("told", || async { two.listed().await.len() == 1 }).await;
     one.stop().await;
     two.stop().await;
 }

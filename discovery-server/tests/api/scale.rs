@@ -37,6 +37,7 @@ impl Process {
         let child = Command::new(env!("CARGO_BIN_EXE_discovery-server"))
             .env("DISCOVERY_SERVER_PORT", port.to_string())
             .env("DISCOVERY_CREDENTIALS", CREDENTIALS)
+            .env("SERVICE_SECRET", "discovery-secret")
             .env("LOG_LEVEL", "warn")
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -112,6 +112,7 @@ async fn metadata_is_added_pair_by_pair_within_bounds() {
         "a%20b=1",
         "=1",
         "%3Cx%3E=1",
+        "%40class=java.util.HashMap",
         "a=%00",
         &format!("a={}", "x".repeat(5000)),
     ] {

@@ -10,6 +10,8 @@ mod deny;
 mod faults;
 mod processes;
 mod race;
+mod revoked;
+mod rogue;
 mod story;
 
 use std::panic::AssertUnwindSafe;
@@ -47,6 +49,15 @@ const CASES: &[(&str, Case)] = &[
     }),
     ("deny::services_do_not_trust_the_gateway_alone", |f| {
         Box::pin(deny::direct(f))
+    }),
+    ("deny::no_forged_token_opens_any_port", |f| {
+        Box::pin(deny::forged_tokens(f))
+    }),
+    ("rogue::who_registers_a_name_signs_for_nobody", |f| {
+        Box::pin(rogue::issuer(f))
+    }),
+    ("revoked::what_ended_is_over_at_every_door", |f| {
+        Box::pin(revoked::matrix(f))
     }),
     ("deny::what_is_inside_stays_inside", |f| {
         Box::pin(deny::inner_paths(f))

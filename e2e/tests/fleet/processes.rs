@@ -1,7 +1,7 @@
 //! Starting, killing and stopping a fleet of its own: own ports, own databases, own folder.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::proxy::Proxy;
+use common::clock::Clock;
+use common_testing::{Proxy, TokenMint};
 use e2e::{Api, wait};
+use sqlx::Connection;
+use user_service::domain::secrets::Secrets;
 use uuid::Uuid;
 
 /// In the order of starting.
@@ -212,6 +215,27 @@ impl Fleet {
         let mut child = self.processes.lock().unwrap().remove(service).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Where a service listens.
+    pub(crate) fn address(&self, service: &str) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[service]).into()
+    }
+
+    /// The secret with which a service proves its name.
+    pub(crate) fn secret(&self, service: &str) -> &str {
+        &self.secrets[service]
+    }
+
+    /// Signs with the very key of this fleet, as somebody could who has read user-service's database and environment.
+    pub(crate) async fn mint(&self) -> TokenMint {
+        let set: HashMap<_, _> = self.environment["user-service"].iter().cloned().collect();
+        let mut db = sqlx::MySqlConnection::connect(&set["MYSQL_URL"]).await.unwrap();
+        let newest = "select kid, private_sealed from signing_keys order by signs_from desc limit 1";
+        let (kid, sealed): (String, Vec<u8>) = sqlx::query_as(newest).fetch_one(&mut db).await.unwrap();
+        let secrets = Secrets::new(&set["MASTER_KEY"].clone().into()).unwrap();
+        let key = secrets.open(&format!("signing key {kid}"), &sealed).unwrap();
+        TokenMint::with_key(&kid, &key, Clock::System)
     }
 
     /// The gateway.

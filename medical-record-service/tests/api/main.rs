@@ -24,4 +24,5 @@ mod protocol;
 mod records;
 mod refresh;
 mod scanner;
+mod tokens;
 mod uploads;

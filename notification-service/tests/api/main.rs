@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
+mod access;
 mod bus;
 mod crashes;
 mod events;
@@ -15,5 +16,6 @@ mod refresh;
 mod reminders;
 mod sendgrid;
 mod smtp;
+mod tokens;
 mod twilio;
 mod webhooks;

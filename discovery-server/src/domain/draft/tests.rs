@@ -117,6 +117,7 @@ fn metadata_is_bounded_and_clean() {
         pairs(&[("", "x")]),
         pairs(&[("a b", "x")]),
         pairs(&[("<a>", "x")]),
+        pairs(&[("@class", "x")]),
         pairs(&[("a", "x\u{0}")]),
     ] {
         assert!(

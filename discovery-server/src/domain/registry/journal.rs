@@ -1,6 +1,6 @@
 //! What people want to know afterwards: who came, who left and why, and how busy it was.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -82,6 +82,12 @@ impl Journal {
     /// The last thousand departures, newest first.
     pub fn departures(&self) -> impl Iterator<Item = &Entry> {
         self.left.iter().rev()
+    }
+
+    /// The last departure of each application.
+    pub fn last_departures(&self) -> BTreeMap<&str, &Entry> {
+        let oldest_first = self.left.iter();
+        oldest_first.map(|entry| (entry.app.as_str(), entry)).collect()
     }
 
     /// Renewals in the minute before `now`.

@@ -39,6 +39,11 @@ impl Preservation {
         self.protects(census, self.registry_minimum)
     }
 
+    /// Renewals in a minute, of `expected`, below which a whole registry would be protected.
+    pub fn threshold(&self, expected: f64) -> f64 {
+        expected * (1.0 - self.share)
+    }
+
     fn protects(&self, census: Census, minimum: usize) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "no registry comes near 2^52 instances")]
         let too_many = census.silent as f64 > self.share * census.all as f64;

@@ -25,6 +25,7 @@ impl Registry {
     pub fn sweep(&mut self, now: DateTime<Utc>) -> Vec<Gone> {
         self.forgive_lost_time(now);
         self.changes.forget(now);
+        self.departed.forget(now);
         let fleet = self
             .apps
             .values()

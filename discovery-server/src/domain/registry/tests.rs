@@ -1,5 +1,6 @@
 mod eviction;
 mod ownership;
+mod replicas;
 mod status;
 
 use chrono::TimeDelta;
@@ -94,6 +95,17 @@ fn renew(registry: &mut Registry, app: &str, id: &str, seconds: i64) -> Result<(
     registry.renew((&app_name, &id), None, &actor(app), at(seconds))
 }
 
+/// A peer tells that it has just heard of `instance`.
+fn hear(
+    registry: &mut Registry,
+    instance: Instance,
+    overridden: Option<Status>,
+    seconds: i64,
+) -> Result<Registered, Refusal> {
+    let peer = actor("discovery-server");
+    registry.take_over(instance, overridden, Told::at(at(seconds)), (&peer, at(seconds)))
+}
+
 fn ids(registry: &Registry) -> Vec<&str> {
     registry
         .leases()
@@ -132,7 +144,7 @@ fn each_visible_change_moves_the_version_and_enters_the_delta() {
         Registered::Changed
     );
     let (app, id) = key("a", "1");
-    registry.cancel((&app, &id), &actor("a"), at(4)).unwrap();
+    registry.cancel((&app, &id), at(4), &actor("a"), at(4)).unwrap();
     assert_eq!((registry.version(), registry.size()), (4, 0));
     assert_eq!(
         deltas(&registry),
@@ -196,7 +208,7 @@ fn a_peer_does_not_bring_back_an_older_registration_but_the_instance_itself_may(
         last_dirty: 99,
         ..instance("a", "1")
     };
-    let refused = registry.register(older.clone(), &actor("discovery-server"), at(1));
+    let refused = hear(&mut registry, older.clone(), None, 1);
     assert!(matches!(refused, Err(Refusal::Outdated(_))));
     assert_eq!(
         registry.register(older, &actor("a"), at(1)).unwrap(),
@@ -244,7 +256,7 @@ fn the_journal_tells_who_left_and_why() {
         ("elsewhere", "discovery-server"),
     ] {
         let (app, id) = key("a", id);
-        registry.cancel((&app, &id), &actor(by), at(1)).unwrap();
+        registry.cancel((&app, &id), at(1), &actor(by), at(1)).unwrap();
     }
     for second in 1..=16 {
         registry.sweep(at(second));

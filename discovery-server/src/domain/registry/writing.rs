@@ -27,18 +27,10 @@ impl Registry {
         }
         if self.lease(&app, &id).is_none() {
             self.check_room(&app)?;
-            let lease = Lease::new(instance, actor.owner_of(&app), now);
-            self.journal.came(&lease, actor, now);
-            self.changes.note(lease.shown(), now);
-            self.apps.entry(app).or_default().insert(id, lease);
-            self.size += 1;
-            self.version += 1;
+            self.insert(Lease::new(instance, actor.owner_of(&app), now), actor, now);
             return Ok(Registered::Changed);
         }
         let lease = self.existing((&app, &id), actor)?;
-        if actor.power == Power::Replication && lease.instance.last_dirty > instance.last_dirty {
-            return Err(Refusal::Outdated(Box::new(lease.shown())));
-        }
         lease.renew(now);
         if *lease.instance == instance {
             return Ok(Registered::Known);
@@ -64,7 +56,7 @@ impl Registry {
         match last_dirty {
             Some(theirs) if theirs > known => return Err(Refusal::Unknown),
             Some(theirs) if theirs < known && actor.power == Power::Replication => {
-                return Err(Refusal::Outdated(Box::new(lease.shown())));
+                return Err(Refusal::Outdated(Box::new(lease.clone())));
             }
             _ => lease.renew(now),
         }
@@ -72,12 +64,23 @@ impl Registry {
         Ok(())
     }
 
-    /// The instance leaves, or is removed by somebody who may.
-    pub fn cancel(&mut self, key: Key<'_>, actor: &Actor, now: DateTime<Utc>) -> Result<(), Refusal> {
-        let owner = Arc::clone(&self.existing(key, actor)?.owner);
+    /// The instance leaves, or is removed by somebody who may. It left at `left_at`, which is in the past if a peer
+    /// tells it late: an instance that was heard of since is back.
+    pub fn cancel(
+        &mut self,
+        key: Key<'_>,
+        left_at: DateTime<Utc>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let lease = self.existing(key, actor)?.clone();
+        if left_at < now && lease.renewed_at > left_at {
+            return Err(Refusal::Outdated(Box::new(lease)));
+        }
+        self.remember_departure(&lease, left_at);
         let event = match actor.power {
             Power::Replication => Event::LeftElsewhere,
-            _ if owner == actor.name => Event::Left,
+            _ if lease.owner == actor.name => Event::Left,
             _ => Event::Removed,
         };
         self.remove(key, event, Some(actor), now);
@@ -92,7 +95,7 @@ impl Registry {
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
-        self.change(key, actor, now, |lease| lease.override_status = Some(status))
+        self.change(key, actor, now, |lease| lease.override_with(Some(status), now))
     }
 
     /// The instance's own word counts again: `reported`, if given, else what it said last.
@@ -104,7 +107,7 @@ impl Registry {
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
         self.change(key, actor, now, |lease| {
-            lease.override_status = None;
+            lease.override_with(None, now);
             if let Some(status) = reported {
                 Arc::make_mut(&mut lease.instance).status = status;
             }
@@ -126,7 +129,7 @@ impl Registry {
 
     /// The instance, if `actor` may change it. What is not there is nobody's, but only of an application that
     /// the credential covers: others do not learn whether it exists.
-    fn existing(&mut self, (app, id): Key<'_>, actor: &Actor) -> Result<&mut Lease, Refusal> {
+    pub(super) fn existing(&mut self, (app, id): Key<'_>, actor: &Actor) -> Result<&mut Lease, Refusal> {
         if !actor.may_register(app) {
             return Err(Refusal::NotYours);
         }
@@ -151,6 +154,15 @@ impl Registry {
         };
         actor.power == Power::OwnApplication
             && self.apps.iter().any(|(name, list)| name != app && holds(list))
+    }
+
+    pub(super) fn insert(&mut self, lease: Lease, actor: &Actor, now: DateTime<Utc>) {
+        let (app, id) = (lease.instance.app.clone(), lease.instance.id.clone());
+        self.departed.returned((&app, &id));
+        self.journal.came(&lease, actor, now);
+        self.note(&lease, now);
+        self.apps.entry(app).or_default().insert(id, lease);
+        self.size += 1;
     }
 
     pub(super) fn check_room(&self, app: &AppName) -> Result<(), Refusal> {

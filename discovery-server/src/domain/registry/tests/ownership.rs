@@ -55,7 +55,7 @@ fn nothing_can_be_done_to_what_another_credential_made() {
             "renewed by {name}"
         );
         assert!(
-            is_refused(&registry.cancel((&app, &id), &other, at(1))),
+            is_refused(&registry.cancel((&app, &id), at(1), &other, at(1))),
             "cancelled by {name}"
         );
         assert!(
@@ -112,6 +112,7 @@ fn a_stranger_does_not_learn_whether_an_instance_exists() {
     )));
     assert!(is_refused(&registry.cancel(
         (&app, &id),
+        at(0),
         &actor("notification-service"),
         at(0)
     )));
@@ -120,15 +121,18 @@ fn a_stranger_does_not_learn_whether_an_instance_exists() {
 #[test]
 fn what_a_peer_brings_belongs_to_the_application_it_is_of() {
     let mut registry = registry();
-    registry
-        .register(instance("user-service", "1"), &actor("discovery-server"), at(0))
-        .unwrap();
+    hear(&mut registry, instance("user-service", "1"), None, 0).unwrap();
     assert!(renew(&mut registry, "user-service", "1", 1).is_ok());
     let (app, id) = key("user-service", "1");
     assert!(is_refused(&registry.cancel(
         (&app, &id),
+        at(1),
         &actor("notification-service"),
         at(1)
     )));
-    assert!(registry.cancel((&app, &id), &actor("admin"), at(1)).is_ok());
+    assert!(
+        registry
+            .cancel((&app, &id), at(1), &actor("admin"), at(1))
+            .is_ok()
+    );
 }
