@@ -15,6 +15,7 @@ use tower::{Layer, Service, ServiceExt};
 pub type Mappings = BTreeMap<String, Vec<String>>;
 
 /// axum's router, which remembers what was put into it: so `/actuator/mappings` shows every endpoint there is.
+#[derive(Debug)]
 pub struct Router<S = ()> {
     router: axum::Router<S>,
     paths: Vec<String>,
