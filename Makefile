@@ -51,5 +51,5 @@ audit: ## known weaknesses in dependencies, if cargo-audit and its database are 
 bench-gateway: ## the gateway beside nginx and HAProxy, which it installs; about ten minutes
 	@bench/gateway
 
-bench-registry: ## how soon the gateway follows the registry, and what ten thousand instances cost; about five minutes
+bench-registry: ## how soon the gateway follows the registry, and what ten thousand instances cost; about six minutes
 	@bench/registry

@@ -241,7 +241,7 @@ def main():
     arguments.add_argument("--binaries", required=True)
     arguments.add_argument("--short", action="store_true")
     options = arguments.parse_args()
-    count, deaths, seconds, flood = (10, 1, 1, 2_000) if options.short else (200, 10, 10, FLOOD)
+    count, deaths, seconds, flood = (10, 1, 1, 2_000) if options.short else (200, 5, 10, FLOOD)
     with tempfile.TemporaryDirectory(prefix="bench-registry-") as run:
         small = Registry(run, options.binaries)
         routing = gateway(run, options.binaries, small)

@@ -1,5 +1,7 @@
 //! Eureka clients that nobody here wrote, unmodified, from their package registries.
 
+use std::io::Write;
+
 use common_testing::{Foreign, Step};
 use tokio::process::Command;
 
@@ -12,6 +14,49 @@ const FOREIGN: Foreign = Foreign {
     folder: env!("CARGO_TARGET_TMPDIR"),
     prefix: "eureka-clients",
 };
+
+/// What became of some clients: they lived, or could not be installed.
+struct Outcome {
+    clients: Vec<String>,
+    lived: bool,
+}
+
+impl Outcome {
+    /// The clients of whom `said` has a line that begins with `ok`. None of those in `expected` may be missing.
+    fn lived(said: &str, expected: &[&str]) -> Self {
+        let clients: Vec<String> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("ok "))
+            .map(str::to_owned)
+            .collect();
+        for client in expected {
+            let is_named = |lived: &String| lived.split(' ').next() == Some(client);
+            assert!(clients.iter().any(is_named), "{client} is not in {said}");
+        }
+        Self { clients, lived: true }
+    }
+
+    fn not_run(clients: &[&str]) -> Self {
+        Self {
+            clients: clients.iter().map(|client| (*client).to_owned()).collect(),
+            lived: false,
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_others_wrote_live_with_this_server() {
+    let (npm, pypi, debian, crates) = tokio::join!(npm(), pypi(), prometheus(), rust_eureka());
+    let mut table = String::from("Eureka clients from package registries:\n");
+    for outcome in [npm, pypi, debian, crates] {
+        let result = if outcome.lived { "works" } else { "NOT RUN" };
+        for client in &outcome.clients {
+            table.push_str(&format!("  {client:<48} {result}\n"));
+        }
+    }
+    // Also where the output of tests that pass is hidden.
+    let _ = write!(std::io::stderr(), "{table}");
+}
 
 /// Run `command` against `server`; what it said, if it succeeded.
 async fn run(command: &mut Command, server: &Server) -> String {
@@ -30,10 +75,11 @@ async fn run(command: &mut Command, server: &Server) -> String {
     said
 }
 
-#[tokio::test]
-async fn npm_clients_live_with_and_without_deltas() {
+/// With and without deltas.
+async fn npm() -> Outcome {
+    let clients = ["eureka-js-client", "@rocketsoftware/eureka-js-client"];
     let Some(modules) = FOREIGN.node_modules().await else {
-        return;
+        return Outcome::not_run(&clients);
     };
     let server = Server::start().await;
     let mut command = Command::new("node");
@@ -41,31 +87,27 @@ async fn npm_clients_live_with_and_without_deltas() {
         .arg(format!("{SCRIPTS}/node.js"))
         .env("NODE_PATH", modules);
     let said = run(&mut command, &server).await;
-    for client in ["eureka-js-client", "@rocketsoftware/eureka-js-client"] {
-        assert!(said.contains(&format!("ok {client} ")), "{said}");
-    }
     server.stop().await;
+    Outcome::lived(&said, &clients)
 }
 
-#[tokio::test]
-async fn pypi_clients_live() {
+async fn pypi() -> Outcome {
+    let clients = ["py-eureka-client", "spring-ready-python"];
     let Some(python) = FOREIGN.python().await else {
-        return;
+        return Outcome::not_run(&clients);
     };
     let server = Server::start().await;
     let mut command = Command::new(python);
     command.arg(format!("{SCRIPTS}/python.py"));
     let said = run(&mut command, &server).await;
-    for client in ["py-eureka-client", "spring-ready-python"] {
-        assert!(said.contains(&format!("ok {client} ")), "{said}");
-    }
     server.stop().await;
+    Outcome::lived(&said, &clients)
 }
 
-#[tokio::test]
-async fn prometheus_finds_its_targets() {
+async fn prometheus() -> Outcome {
+    let client = "prometheus (eureka_sd, by promtool)";
     let Some(promtool) = FOREIGN.promtool().await else {
-        return;
+        return Outcome::not_run(&[client]);
     };
     let server = Server::start().await;
     server.register(As::User, "USER-SERVICE", "a").await;
@@ -87,31 +129,27 @@ async fn prometheus_finds_its_targets() {
     );
     std::fs::remove_file(file).unwrap();
     server.stop().await;
+    Outcome::lived(&format!("ok {client}"), &["prometheus"])
 }
 
-#[tokio::test]
-#[ignore = "compiles another crate, which takes minutes"]
-async fn the_suite_of_rust_eureka_passes() {
-    let step: Step<'_> = ("sh", &["-c", "sh $0/rust-eureka.sh", SCRIPTS]);
-    let Some(folder) = FOREIGN.installed("rust", None, &[step]).await else {
-        return;
+/// Its own tests. Compiled once, for minutes; then they are at hand.
+async fn rust_eureka() -> Outcome {
+    let list = "rust-eureka.sh";
+    let step: Step<'_> = ("sh", &[list]);
+    let Some(folder) = FOREIGN.installed("rust", Some(list), &[step]).await else {
+        return Outcome::not_run(&["rust-eureka"]);
     };
     let server = Server::start().await;
     let base = server.url(As::Admin);
     let mut command = Command::new("cargo");
     command
-        .args([
-            "test",
-            "--test",
-            "integration_tests",
-            "--",
-            "--ignored",
-            "--test-threads=1",
-        ])
-        .current_dir(folder.join("rust-eureka"))
+        .args(["test", "--package", "rust-eureka", "--test", "integration_tests"])
+        .args(["--", "--ignored", "--test-threads=1"])
+        .current_dir(&folder)
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env("EUREKA_URI", base.trim_end_matches("/eureka/"));
     let said = run(&mut command, &server).await;
     assert!(said.contains("10 passed; 0 failed"), "{said}");
     server.stop().await;
+    Outcome::lived("ok rust-eureka 0.2.0, its own 10 tests", &["rust-eureka"])
 }

@@ -132,6 +132,30 @@ async fn an_application_that_lost_its_last_instance_does_not_just_vanish() {
 }
 
 #[tokio::test]
+async fn silent_instances_that_are_kept_are_told_from_those_that_are_heard() {
+    let server = Server::start().await;
+    for number in 0..5 {
+        let mut document = instance("USER-SERVICE", &format!("silent-{number}"));
+        document["instance"]["leaseInfo"] = json!({"renewalIntervalInSecs": 1, "durationInSecs": 2});
+        let path = "/eureka/apps/USER-SERVICE";
+        assert_eq!(server.post(As::User, path, &document).await.status(), 204);
+    }
+    crate::helpers::eventually("all of them are silent", || async {
+        let shown = page(&server, "/").await;
+        let told = [
+            "verdict warn",
+            ">SILENT 5<",
+            "5 silent instances of USER-SERVICE kept",
+            "<dt>Lease expiration</dt><dd>put off for USER-SERVICE</dd>",
+        ];
+        told.iter().all(|told| shown.contains(told))
+    })
+    .await;
+    assert_eq!(server.json("/eureka/status").await["isHeathly"], false);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_page_tells_of_the_server_and_of_zones() {
     let server = Server::with("discovery: {environment: staging, data_center: north}").await;
     for (id, zone) in [("a", "one"), ("b", "two"), ("c", "one")] {

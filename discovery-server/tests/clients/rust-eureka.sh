@@ -1,14 +1,12 @@
 #!/bin/sh
-# Puts the sources of rust-eureka, tests included, into the folder rust-eureka of the current directory.
+# Puts the sources of rust-eureka, tests included and as they were published, into the folder rust-eureka of the current
+# directory, and a workspace of its own around them, whatever lies above.
 set -eu
-rm -rf probe rust-eureka
-cargo new --quiet --vcs none probe
-cd probe
-cargo add --quiet rust-eureka@=0.2.0
-cargo vendor --quiet vendor >/dev/null
-mv vendor/rust-eureka ../rust-eureka
-cd ..
-rm -rf probe
-# A workspace of its own, whatever lies above; and no wish for a particular toolchain.
-printf '\n[workspace]\n' >> rust-eureka/Cargo.toml
-rm -f rust-eureka/rust-toolchain.toml
+rm -rf fetch rust-eureka
+printf '[workspace]\nmembers = ["rust-eureka"]\nresolver = "2"\n' > Cargo.toml
+mkdir -p fetch/src
+: > fetch/src/lib.rs
+printf '[package]\nname = "fetch"\nedition = "2021"\n[dependencies]\nrust-eureka = "=0.2.0"\n[workspace]\n' > fetch/Cargo.toml
+(cd fetch && cargo vendor --quiet vendor > /dev/null)
+mv fetch/vendor/rust-eureka rust-eureka
+rm -rf fetch
