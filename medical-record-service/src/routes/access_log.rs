@@ -69,7 +69,9 @@ pub async fn list(
     let mut views: Vec<EntryView> = (0..rows.len()).map(|at| view(&app, &rows, at, &names)).collect();
     if !caller.is(patient) {
         // A doctor's words about an emergency are about the patient's health: nothing for those who only oversee.
-        views.iter_mut().for_each(|view| view.reason = None);
+        for view in &mut views {
+            view.reason = None;
+        }
     }
     Ok(Json(page.list(views, |view| view.seq)))
 }

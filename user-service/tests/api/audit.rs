@@ -65,7 +65,7 @@ async fn what_happens_is_remembered() {
 }
 
 #[tokio::test]
-async fn entries_are_filtered_and_paged() {
+async fn entries_are_filtered_by_time() {
     let app = TestApp::start_with("", Clock::fixed(Clock::System.now())).await;
     let begun = app.clock.now();
     app.patient("ann").await;
@@ -73,55 +73,22 @@ async fn entries_are_filtered_and_paged() {
     let later = app.clock.now();
     app.patient("bob").await;
     let admin = app.admin().await;
-    let count = |query: String| {
-        let (app, admin) = (&app, &admin);
-        async move {
-            let list = app
-                .client
-                .get(&format!("/audit?limit=100{query}"), &admin.access)
-                .await
-                .expect(200)
-                .json();
-            list["items"].as_array().unwrap().len()
-        }
-    };
     let z = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-    assert_eq!(count("&action=user.registered".to_owned()).await, 2);
-    assert_eq!(
-        count(format!("&action=user.registered&from={}", z(later))).await,
-        1
-    );
-    assert_eq!(
-        count(format!(
-            "&action=user.registered&from={}&to={}",
-            z(begun),
-            z(later)
-        ))
-        .await,
-        1
-    );
     let elsewhere = later.with_timezone(&chrono::FixedOffset::east_opt(7200).unwrap());
     for (query, expected) in [
+        (String::new(), 2),
+        (format!("&from={}", z(later)), 1),
+        (format!("&from={}&to={}", z(begun), z(later)), 1),
         // A plus sign that nobody escaped is a blank.
         (format!("&from={}", elsewhere.to_rfc3339()), 1),
         (format!("&to={}", later.date_naive() + chrono::Days::new(1)), 2),
         ("&to=2001-01-01".to_owned(), 0),
         ("&from=1000-01-01&to=9999-12-31".to_owned(), 2),
     ] {
-        assert_eq!(
-            count(format!("&action=user.registered{query}")).await,
-            expected,
-            "{query}"
-        );
+        let path = format!("/audit?limit=100&action=user.registered{query}");
+        let list = app.client.get(&path, &admin.access).await.expect(200).json();
+        assert_eq!(list["items"].as_array().unwrap().len(), expected, "{query}");
     }
-    let first = app.client.get("/audit?limit=2", &admin.access).await.json();
-    let cursor = text(&first["next_cursor"]);
-    let second = app
-        .client
-        .get(&format!("/audit?limit=2&cursor={cursor}"), &admin.access)
-        .await
-        .json();
-    assert!(second["items"][0]["seq"].as_i64() < first["items"][1]["seq"].as_i64());
     for bad in [
         "yesterday",
         "0000-01-01",
@@ -135,6 +102,21 @@ async fn entries_are_filtered_and_paged() {
             "{bad}"
         );
     }
+}
+
+#[tokio::test]
+async fn entries_come_in_pages() {
+    let app = TestApp::start().await;
+    app.patient("ann").await;
+    let admin = app.admin().await;
+    let first = app.client.get("/audit?limit=2", &admin.access).await.json();
+    let cursor = text(&first["next_cursor"]);
+    let second = app
+        .client
+        .get(&format!("/audit?limit=2&cursor={cursor}"), &admin.access)
+        .await
+        .json();
+    assert!(second["items"][0]["seq"].as_i64() < first["items"][1]["seq"].as_i64());
 }
 
 #[tokio::test]

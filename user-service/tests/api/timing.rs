@@ -47,6 +47,7 @@ fn chance(a: &[Duration], b: &[Duration]) -> f64 {
     longer / (a.len() * b.len()) as f64
 }
 
+#[expect(clippy::print_stdout, reason = "the figures, for whoever runs it")]
 fn assert_alike(what: &str, emails: &[&str], times: &[Vec<Duration>]) {
     for other in 1..emails.len() {
         let chance = chance(&times[0], &times[other]);
