@@ -14,7 +14,7 @@ use crate::helpers::{Echo, Stage, body_of, read_to_end, serve_router};
 async fn half_a_head_is_not_waited_for_without_end() {
     let echo = Echo::start().await;
     let stage = Stage::at(&[echo.address], "{server: {header_timeout_s: 1}}");
-    for beginning in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "] {
+    for beginning in ["", "GET /", "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "] {
         let begun = Instant::now();
         let mut stream = TcpStream::connect(stage.address).await.unwrap();
         stream.write_all(beginning.as_bytes()).await.unwrap();
