@@ -112,8 +112,10 @@ impl Ages {
     /// When that was.
     pub fn before(self, now: DateTime<Utc>) -> Told {
         let at = |age: i64| {
-            let age = TimeDelta::try_milliseconds(age.max(0)).unwrap_or_default();
-            now.checked_sub_signed(age).unwrap_or(now)
+            let age = TimeDelta::try_milliseconds(age.max(0));
+            // Older than any date can tell.
+            age.and_then(|age| now.checked_sub_signed(age))
+                .unwrap_or(DateTime::<Utc>::MIN_UTC)
         };
         Told {
             heard_at: self.heard_ms.map_or(now, at),

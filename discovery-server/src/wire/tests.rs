@@ -287,3 +287,25 @@ fn the_long_poll_tells_the_whole_registry_with_its_version() {
     );
     assert_eq!(written["applications"]["versions__delta"], "1");
 }
+
+#[test]
+fn ages_become_instants_and_no_age_makes_old_news_look_young() {
+    let now = chrono::DateTime::from_timestamp(1_000_000, 0).unwrap();
+    let heard = |heard_ms| {
+        let ages = batch::Ages {
+            heard_ms,
+            ..batch::Ages::default()
+        };
+        ages.before(now).heard_at
+    };
+    assert_eq!(
+        (heard(None), heard(Some(-5))),
+        (now, now),
+        "nothing is told from the future"
+    );
+    assert_eq!(
+        heard(Some(1500)).timestamp_millis(),
+        now.timestamp_millis() - 1500
+    );
+    assert!(heard(Some(i64::MAX)) < heard(Some(1_000_000_000)));
+}
