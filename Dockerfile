@@ -11,12 +11,15 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && mkdir /binaries \
     && find target/release -maxdepth 1 -type f -executable -exec cp {} /binaries/ \;
 
+RUN deploy/compose/describe-build /build-info
+
 # What all images share: certificates for calls to the outside, a start script that reads secrets, no root.
 FROM debian:bookworm-slim AS base
 RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --chmod=755 deploy/compose/start deploy/compose/healthcheck /usr/local/bin/
+COPY --from=build /build-info /build-info
 ENV SERVER_HOST=0.0.0.0
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["start"]
@@ -41,6 +44,7 @@ CMD ["discovery-server"]
 
 FROM base AS config-server
 COPY --from=build /binaries/config-server /usr/local/bin/
+RUN install -d -o 10002 -g 10002 /data
 COPY config /config
 ENV CONFIG_FOLDER=/config
 USER 10002:10002
@@ -49,24 +53,28 @@ CMD ["config-server"]
 
 FROM base AS api-gateway
 COPY --from=build /binaries/api-gateway /usr/local/bin/
+RUN install -d -o 10003 -g 10003 /data
 USER 10003:10003
 EXPOSE 8080
 CMD ["api-gateway"]
 
 FROM base AS user-service
 COPY --from=build /binaries/user-service /usr/local/bin/
+RUN install -d -o 10004 -g 10004 /data
 USER 10004:10004
 EXPOSE 8081
 CMD ["user-service"]
 
 FROM base AS appointment-service
 COPY --from=build /binaries/appointment-service /usr/local/bin/
+RUN install -d -o 10005 -g 10005 /data
 USER 10005:10005
 EXPOSE 8082
 CMD ["appointment-service"]
 
 FROM base AS medical-record-service
 COPY --from=build /binaries/medical-record-service /usr/local/bin/
+RUN install -d -o 10006 -g 10006 /data
 USER 10006:10006
 EXPOSE 8083
 CMD ["medical-record-service"]

@@ -30,6 +30,7 @@ class Contest:
         self.run, self.binaries, self.keys = pathlib.Path(run), pathlib.Path(binaries), keys
         names = ["upstream", "nginx", "haproxy_hs256", "haproxy_es256", "discovery", "cached", "uncached", "limited"]
         self.ports = {name: free_port() for name in names}
+        self.ports["direct"] = self.ports["upstream"]
         self.processes, self.stopped = {}, threading.Event()
         self.credential = f"admin:{secrets.token_hex(16)}"
 
@@ -73,6 +74,7 @@ class Contest:
         return str(path)
 
     def start_peers(self):
+        (self.run / "large").write_bytes(bytes(1_000_000))
         self.spawn("upstream", OTHER_CORE, ["nginx", "-c", self.configured("upstream.conf")])
         self.spawn("nginx", CONTEST_CORE, ["nginx", "-c", self.configured("nginx.conf")])
         self.spawn("haproxy", CONTEST_CORE, ["haproxy", "-db", "-f", self.configured("haproxy.cfg")])
@@ -81,7 +83,11 @@ class Contest:
 
     def start_registry(self):
         port = self.ports["discovery"]
-        environment = {"DISCOVERY_CREDENTIALS": self.credential, "DISCOVERY_SERVER_PORT": str(port)}
+        environment = {
+            "DISCOVERY_CREDENTIALS": self.credential,
+            "DISCOVERY_SERVER_PORT": str(port),
+            "SERVICE_SECRET": secrets.token_hex(16),
+        }
         self.spawn("discovery", OTHER_CORE, [str(self.binaries / "discovery-server")], environment)
         self.wait_for("discovery", "/livez")
         self.register()
@@ -114,6 +120,8 @@ class Contest:
             "GATEWAY_WORKERS": "1",
             "GATEWAY_RATE_LIMIT_SCALE": "1000000",
             "EUREKA_URL": f"http://{self.credential}@127.0.0.1:{self.ports['discovery']}/eureka/",
+            "SERVICE_SECRET": secrets.token_hex(16),
+            "AUTH_ISSUER_URL": f"http://127.0.0.1:{self.ports['upstream']}",
             "AUTH_JWKS_URL": f"http://127.0.0.1:{self.ports['upstream']}/.well-known/jwks.json",
             "AUTH_MAX_LIFETIME_S": "86400",
             "LOG_LEVEL": "info",
@@ -144,7 +152,7 @@ class Contest:
 
     def usage(self, name):
         """Processor seconds used and resident memory in MiB of a contestant with its children."""
-        process = "haproxy" if name.startswith("haproxy") else name
+        process = {"haproxy_hs256": "haproxy", "haproxy_es256": "haproxy", "direct": "upstream"}.get(name, name)
         first = self.processes[process].pid
         pids = [first, *children(first)]
         ticks = sum(sum(map(int, stat(pid)[13:15])) for pid in pids)

@@ -93,6 +93,10 @@ credentials() { # FURTHER…
     printf '%s' "$list"
 }
 
+# For /actuator/info. Where git has no answer, or nothing is built yet, nothing is said.
+of_commit() { git -C "$ROOT" log -1 --format="$1" 2> /dev/null || true; } # FORMAT
+built_at() { date -u -r "$BINARIES/$1" +%FT%TZ 2> /dev/null || true; }    # SERVICE
+
 # service_environment INSTANCE PORT: fills ENVIRONMENT with VARIABLE=value words.
 service_environment() {
     local name
@@ -107,6 +111,11 @@ service_environment() {
         # What an instance knew last, for a start while the registry or the config-server is away.
         "EUREKA_CACHE_FILE=$DEV/state/$1.registry.json"
         "CONFIG_SERVER_CACHE_DIR=$DEV/state"
+        "CONFIG_SERVER_REQUIRE_SIGNATURE=${CONFIG_SERVER_REQUIRE_SIGNATURE:-true}"
+        "BUILD_COMMIT=$(of_commit %H)"
+        "BUILD_BRANCH=$(git -C "$ROOT" symbolic-ref --short -q HEAD 2> /dev/null || true)"
+        "BUILD_COMMIT_TIME=$(of_commit %cI)"
+        "BUILD_TIME=$(built_at "$name")"
     )
     # It cannot ask itself.
     [ "$name" = config-server ] || ENVIRONMENT+=("CONFIG_SERVER_URL=$(config_server_url "$name")")

@@ -7,26 +7,27 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use common::telemetry::LogFormat;
-use http::Method;
 use uuid::Uuid;
 
 /// Written out once this much has gathered, or when the worker says so.
 const BUFFER: usize = 16 * 1024;
 /// Buffers that may wait for a slow output; what comes then is lost, rather than requests held up.
 const QUEUE: usize = 64;
+/// What still waits at the end is given this long.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What is said about one request.
 #[derive(Debug)]
 pub struct Entry<'e> {
     pub at: DateTime<Utc>,
     pub request_id: &'e str,
-    pub method: &'e Method,
+    pub method: &'e str,
     pub route: &'e str,
     pub status: u16,
     /// Why the gateway itself answered.
@@ -41,28 +42,30 @@ pub struct Entry<'e> {
 /// Where lines go.
 #[derive(Clone, Debug)]
 pub enum Sink {
-    /// A thread of its own that writes to standard output.
+    /// A thread of its own that writes.
     Output(SyncSender<Vec<u8>>),
     /// For tests.
     Memory(Arc<Mutex<Vec<u8>>>),
 }
 
 impl Sink {
-    /// Write to standard output.
+    /// Write to `output`, from a thread of its own.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn output() -> std::io::Result<Self> {
+    pub fn to(mut output: impl std::io::Write + Send + 'static) -> std::io::Result<(Self, Writer)> {
         let (sender, lines) = sync_channel::<Vec<u8>>(QUEUE);
+        let (working, ended) = channel();
         std::thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(move || {
                 while let Ok(lines) = lines.recv() {
                     // A log that cannot be written must not stop the service.
-                    let _ = std::io::stdout().lock().write_all(&lines);
+                    let _ = output.write_all(&lines).and_then(|()| output.flush());
                 }
+                drop(working);
             })?;
-        Ok(Self::Output(sender))
+        Ok((Self::Output(sender), Writer { ended }))
     }
 
     fn write(&self, lines: Vec<u8>) {
@@ -77,6 +80,19 @@ impl Sink {
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(lines),
         }
+    }
+}
+
+/// The thread behind [`Sink::Output`].
+pub struct Writer {
+    ended: Receiver<()>,
+}
+
+impl Writer {
+    /// Wait until every line is written. Every copy of the sink must be gone; an output that takes nothing is not
+    /// waited for.
+    pub fn finish(self) {
+        let _ = self.ended.recv_timeout(LAST_WORDS);
     }
 }
 
@@ -100,9 +116,10 @@ impl AccessLog {
         }
     }
 
-    /// Add a line.
+    /// Add a line. One that says why something was refused is for the audit, and no level turns it off.
     pub fn write(&self, entry: &Entry<'_>) {
-        if !tracing::enabled!(target: "api_gateway::access", tracing::Level::INFO) {
+        let wanted = || tracing::enabled!(target: "api_gateway::access", tracing::Level::INFO);
+        if entry.reason.is_none() && !wanted() {
             return;
         }
         let second = self.second(entry.at);
@@ -207,53 +224,4 @@ fn json(out: &mut String, second: &str, e: &Entry<'_>) -> std::fmt::Result {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(format: LogFormat, lines: usize) -> String {
-        let memory = Arc::new(Mutex::new(Vec::new()));
-        let log = AccessLog::new(Sink::Memory(Arc::clone(&memory)), format);
-        let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
-        tracing::subscriber::with_default(subscriber, || {
-            for line in 0..lines {
-                log.write(&Entry {
-                    at: DateTime::from_timestamp_micros(1_800_000_000_000_042).expect("an instant"),
-                    request_id: "req-12345678",
-                    method: &Method::GET,
-                    route: "/users/{id}",
-                    status: 200,
-                    reason: (line == 0).then_some("limit"),
-                    client: IpAddr::from([10, 0, 0, 1]),
-                    actor: Some(Uuid::nil()),
-                    instance: Some(([127, 0, 0, 1], 8081).into()),
-                    bytes: 12,
-                    elapsed: Duration::from_micros(345),
-                });
-            }
-        });
-        log.flush();
-        String::from_utf8(memory.lock().expect("not poisoned").clone()).expect("text")
-    }
-
-    #[test]
-    fn a_json_line_is_json() {
-        let line = written(LogFormat::Json, 1);
-        let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(value["timestamp"], "2027-01-15T08:00:00.000042Z");
-        assert_eq!(value["route"], "/users/{id}");
-        assert_eq!(value["reason"], "limit");
-        assert_eq!(value["elapsed_us"], 345);
-    }
-
-    #[test]
-    fn every_line_arrives_once() {
-        let lines = written(LogFormat::Text, 1000);
-        assert_eq!(lines.lines().count(), 1000);
-        assert!(
-            lines
-                .lines()
-                .all(|line| line.starts_with("2027-01-15T08:00:00.000042Z  INFO")
-                    && line.contains(" bytes=12 "))
-        );
-    }
-}
+mod tests;

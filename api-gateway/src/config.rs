@@ -9,7 +9,7 @@ use common::auth::Role;
 use common::config::Settings;
 use serde::Deserialize;
 
-use crate::domain::address::Block;
+use crate::domain::address::{BadBlock, Block};
 use crate::domain::framing::HeadLimits;
 use crate::proxy::directory::Directory;
 use crate::rules::Rules;
@@ -38,6 +38,7 @@ pub struct Server {
 pub struct Gateway {
     pub workers: usize,
     pub trusted_proxies: Vec<String>,
+    pub monitors: Vec<String>,
     pub cors_origins: Vec<String>,
     pub drain_notice_s: u64,
     pub tls: Tls,
@@ -49,7 +50,7 @@ pub struct Gateway {
 }
 
 /// Section `gateway.tls`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     pub certificate: Option<PathBuf>,
@@ -57,7 +58,7 @@ pub struct Tls {
 }
 
 /// Section `gateway.connection`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
     pub per_address: usize,
@@ -82,7 +83,7 @@ impl Connection {
 }
 
 /// Section `gateway.upstream`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     pub connect_timeout_ms: u64,
@@ -105,6 +106,7 @@ pub struct Tokens {
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     pub scale: f64,
+    pub in_flight: NonZeroU32,
     pub classes: BTreeMap<String, Quota>,
 }
 
@@ -128,6 +130,8 @@ pub struct RouteEntry {
     pub limit: Option<String>,
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    #[serde(default)]
+    pub body_timeout_ms: Option<u64>,
     #[serde(default)]
     pub body_limit: Option<u64>,
 }
@@ -156,14 +160,40 @@ impl Settings for Config {
     }
 }
 
-impl Gateway {
-    /// `trusted_proxies`, parsed.
-    ///
-    /// # Errors
-    /// One of them is no block of addresses.
-    pub fn trusted(&self) -> Result<Vec<Block>, crate::domain::address::BadBlock> {
-        self.trusted_proxies.iter().map(|text| text.parse()).collect()
+impl Config {
+    /// What differs in `other` and takes force at a start only, by the settings' names.
+    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let (mine, theirs) = (&self.gateway, &other.gateway);
+        let fixed = |config: &Self| (config.server.header_timeout_s, config.server.max_connections);
+        let pairs = [
+            ("server", fixed(self) == fixed(other)),
+            ("gateway.workers", mine.workers == theirs.workers),
+            (
+                "gateway.drain_notice_s",
+                mine.drain_notice_s == theirs.drain_notice_s,
+            ),
+            ("gateway.tls", mine.tls == theirs.tls),
+            ("gateway.connection", mine.connection == theirs.connection),
+            ("gateway.upstream", mine.upstream == theirs.upstream),
+            (
+                "gateway.tokens.cache_entries",
+                mine.tokens.cache_entries == theirs.tokens.cache_entries,
+            ),
+        ];
+        pairs
+            .into_iter()
+            .filter(|(_, same)| !same)
+            .map(|(name, _)| name)
+            .collect()
     }
+}
+
+/// Blocks of addresses, parsed.
+///
+/// # Errors
+/// One of them is no block.
+pub fn blocks(texts: &[String]) -> Result<Vec<Block>, BadBlock> {
+    texts.iter().map(|text| text.parse()).collect()
 }
 
 impl Upstream {

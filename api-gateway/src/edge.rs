@@ -1,6 +1,5 @@
 //! The listener and its connections: everything that happens before a request is a request.
 
-pub mod caps;
 pub mod connection;
 pub mod guarded;
 pub mod listener;

@@ -22,6 +22,8 @@ pub enum Denied {
     Token(Problem),
     Role,
     Limited(Allowance),
+    /// As many requests of this caller are under way as may be.
+    Busy,
     TooLarge(u64),
     Upstream(Failure),
 }
@@ -39,7 +41,9 @@ impl Denied {
             Self::Token(_) => "token-check",
             Self::Role => "role",
             Self::Limited(_) => "limit",
+            Self::Busy => "in-flight",
             Self::TooLarge(_) | Self::Upstream(Failure::Body(Broken::TooLarge)) => "too-large",
+            Self::Upstream(Failure::Body(Broken::Slow)) => "slow-body",
             Self::Upstream(Failure::Body(_)) => "client-body",
             Self::Upstream(Failure::Nobody(_)) => "no-instance",
             Self::Upstream(Failure::Unreachable) => "unreachable",
@@ -70,6 +74,7 @@ impl Denied {
             Self::Token(problem) => problem,
             Self::Role => Problem::forbidden("role-not-allowed", "Your role does not include this."),
             Self::Limited(allowance) => too_many(allowance),
+            Self::Busy => too_busy(),
             Self::TooLarge(limit) => too_large(format!("The body may have at most {limit} bytes here.")),
             Self::Upstream(failure) => upstream(failure),
         }
@@ -94,6 +99,16 @@ pub fn too_many(allowance: Allowance) -> Problem {
         .retry_after(wait)
 }
 
+fn too_busy() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-at-once",
+        "Too many requests at once",
+    )
+    .detail("Wait for the answers to some of your requests first.")
+    .retry_after(1)
+}
+
 /// An error of a service that is not a problem document: a library's own words, or nothing at all.
 pub fn is_bare(status: StatusCode, headers: &HeaderMap) -> bool {
     let is_error = status.is_client_error() || status.is_server_error();
@@ -103,13 +118,25 @@ pub fn is_bare(status: StatusCode, headers: &HeaderMap) -> bool {
             .is_none_or(|kind| kind.as_bytes() != MEDIA_TYPE.as_bytes())
 }
 
-/// What the client hears in place of a bare error.
-pub fn in_place_of(status: StatusCode) -> Problem {
+/// What the client hears in place of a bare error. What the service says about trying again stays.
+pub fn in_place_of(status: StatusCode, headers: &HeaderMap) -> Problem {
+    let kept = [header::ALLOW, header::RETRY_AFTER]
+        .into_iter()
+        .filter_map(|name| headers.get(&name).cloned().map(|value| (name, value)));
+    kept.fold(standing_for(status), |problem, (name, value)| {
+        problem.header(name, value)
+    })
+}
+
+fn standing_for(status: StatusCode) -> Problem {
     match status {
         StatusCode::NOT_FOUND => Problem::not_found(),
         StatusCode::METHOD_NOT_ALLOWED => method_not_allowed(),
         StatusCode::UNAUTHORIZED => Problem::unauthorized("the token is not valid"),
         StatusCode::PAYLOAD_TOO_LARGE => too_large("The body is larger than this path allows."),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Problem::new(status, "rate-limited", "Too many requests").retry_after(1)
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             Problem::unavailable("The part of the system behind this path is away.")
         }
@@ -133,6 +160,10 @@ fn upstream(failure: Failure) -> Problem {
         Failure::TooSlow => Problem::new(StatusCode::GATEWAY_TIMEOUT, "gateway-timeout", "No answer in time")
             .detail("The part of the system behind this path took too long. What you asked for may or may not have happened."),
         Failure::Body(Broken::TooLarge) => too_large("The body is larger than this path allows."),
+        Failure::Body(Broken::Slow) => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long")
+                .detail("The body did not arrive in the time that this path allows.")
+        }
         Failure::Body(Broken::Client) => Problem::bad_request("The body did not arrive whole."),
     }
 }

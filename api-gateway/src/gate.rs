@@ -13,9 +13,8 @@ use axum::body::Body;
 use axum::response::Response;
 use common::clock::Clock;
 use common::context::REQUEST_ID;
-use http::Request;
-use http::{HeaderMap, HeaderName};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt;
 
 use crate::access_log::AccessLog;
@@ -28,8 +27,8 @@ use crate::routes::Pages;
 use crate::rules::{Route, Rules};
 use crate::tokens::Tokens;
 use admit::Way;
-use answer::{Answer, Busy, Tracked};
-use visit::{Peer, Visit};
+use answer::{Answer, Busy, Record, Tracked};
+use visit::{Peer, UNMATCHED, Visit};
 
 /// What all workers share.
 pub struct Gate {
@@ -37,7 +36,8 @@ pub struct Gate {
     pub pages: ArcSwap<Pages>,
     pub tokens: Tokens,
     pub clock: Clock,
-    /// For requests that no route takes.
+    /// For the gateway's own pages, and for requests that nothing takes.
+    page_meters: Vec<(&'static str, Meter)>,
     unmatched: Meter,
     draining: AtomicBool,
 }
@@ -50,7 +50,8 @@ impl Gate {
             pages: ArcSwap::from_pointee(pages),
             tokens,
             clock,
-            unmatched: Meter::default(),
+            page_meters: Pages::templates().map(|page| (page, Meter::page(page))).collect(),
+            unmatched: Meter::page(UNMATCHED),
             draining: AtomicBool::new(false),
         }
     }
@@ -62,7 +63,12 @@ impl Gate {
 
     /// Where the visit is counted.
     fn meter<'g>(&'g self, visit: &'g Visit) -> &'g Meter {
-        visit.route.as_ref().map_or(&self.unmatched, |route| &route.meter)
+        let page = |page| self.page_meters.iter().find(|(template, _)| *template == page);
+        match (&visit.route, visit.page.and_then(page)) {
+            (Some(route), _) => &route.meter,
+            (None, Some((_, meter))) => meter,
+            (None, None) => &self.unmatched,
+        }
     }
 
     /// Whether connections are being ended.
@@ -87,22 +93,36 @@ pub async fn answer(
 ) -> Response<Tracked> {
     let rules = worker.gate.rules.load_full();
     let (mut parts, body) = request.into_parts();
-    let mut visit = Visit::begin(&parts, peer, &rules);
-    let admitted = admit::admit(&worker.gate, &rules, &mut visit, &mut parts).await;
-    let answered = match admitted {
-        Ok(Way::Through(route)) => {
-            through(&worker, &mut visit, &route, Request::from_parts(parts, body)).await
+    let has_body = !body.is_end_stream();
+    let visit = Visit::begin(&parts, peer, &rules);
+    let mut record = Record::begin(visit, Rc::clone(&worker), busy);
+    let visit = &mut record.visit;
+    let answered = match admit::admit(&worker.gate, &rules, visit, &mut parts).await {
+        Ok(Way::Through(route)) => through(&worker, visit, &route, Request::from_parts(parts, body)).await,
+        Ok(Way::Own(page)) => {
+            let response = own(
+                &worker.gate,
+                &rules,
+                visit,
+                (page, Request::from_parts(parts, body)),
+            )
+            .await;
+            visit.ends_connection |= has_body && response.status().is_client_error();
+            Ok(response)
         }
-        Ok(Way::Own(page)) => Ok(own(&worker.gate, &visit, page, Request::from_parts(parts, body)).await),
         Ok(Way::Answered(response)) => Ok(response.map(|()| Answer::Own(Body::empty()))),
         Err(denied) => Err(denied),
     };
     let mut response = match answered {
         Ok(response) => response,
-        Err(denied) => refuse(&mut visit, denied).await,
+        Err(denied) => {
+            // What nobody reads must not be taken for the next request.
+            visit.ends_connection |= has_body;
+            refuse(visit, denied).await
+        }
     };
-    dress(&worker.gate, &visit, response.headers_mut());
-    Tracked::wrap(response, visit, worker, busy)
+    dress(&worker.gate, &rules, visit, response.headers_mut());
+    Tracked::wrap(response, record)
 }
 
 /// Pass the request on to its service.
@@ -120,28 +140,51 @@ async fn through(
         .await
         .map_err(Denied::Upstream)?;
     let mut response = answered.response;
+    *response.version_mut() = Version::HTTP_11;
     visit.instance = Some(response.body().instance());
     headers::strip_response(response.headers_mut());
     visit.ends_connection |= answered.early;
     if error::is_bare(response.status(), response.headers()) {
-        let status = response.status();
         visit.reason = Some("bare-error");
-        return Ok(visit.problem(error::in_place_of(status)).await);
+        let problem = error::in_place_of(response.status(), response.headers());
+        return Ok(visit.problem(problem).await);
     }
     Ok(response.map(Answer::Relay))
 }
 
 /// One of the gateway's own pages.
-async fn own(gate: &Gate, visit: &Visit, page: &str, mut request: Request<Incoming>) -> Response<Answer> {
+async fn own(
+    gate: &Gate,
+    rules: &Rules,
+    visit: &Visit,
+    (page, mut request): (&str, Request<Incoming>),
+) -> Response<Answer> {
     let pages = gate.pages.load_full();
+    if !rules.monitors.iter().any(|block| block.contains(visit.client)) {
+        drop_credential(request.headers_mut());
+    }
+    let router = pages.router(page, request.headers().contains_key(header::AUTHORIZATION));
     request.extensions_mut().insert(visit.address_key(pages.class()));
-    let serving = pages.router(page).oneshot(request.map(Body::new));
+    let serving = router.oneshot(request.map(Body::new));
     let mut response = match visit.context.clone().scope(serving).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
     pages.translate_limits(response.headers_mut());
     response.map(Answer::Own)
+}
+
+/// The credential of a system that watches from inside opens nothing from outside; an admin has a token.
+fn drop_credential(headers: &mut HeaderMap) {
+    let is_token = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .first_chunk()
+            .is_some_and(|scheme: &[u8; 7]| scheme.eq_ignore_ascii_case(b"bearer "))
+    };
+    if !headers.get(header::AUTHORIZATION).is_some_and(is_token) {
+        headers.remove(header::AUTHORIZATION);
+    }
 }
 
 async fn refuse(visit: &mut Visit, denied: Denied) -> Response<Answer> {
@@ -152,8 +195,9 @@ async fn refuse(visit: &mut Visit, denied: Denied) -> Response<Answer> {
 }
 
 /// What every answer carries, whoever gave it.
-fn dress(gate: &Gate, visit: &Visit, answer: &mut HeaderMap) {
+fn dress(gate: &Gate, rules: &Rules, visit: &Visit, answer: &mut HeaderMap) {
     headers::secure(answer);
+    rules.cors.vary(answer);
     answer.insert(
         HeaderName::from_static(REQUEST_ID),
         visit.context.request_id_header(),

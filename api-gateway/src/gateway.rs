@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access_log::Sink;
 use crate::config::Config;
-use crate::edge::caps::Caps;
 use crate::edge::workers::{self, Plan};
 use crate::edge::{listener, tls};
 use crate::gate::Gate;
+use crate::limits::caps::Caps;
 use crate::proxy::directory::Directory;
 use crate::routes::Pages;
 use crate::rules::Rules;
@@ -46,7 +46,7 @@ impl Gateway {
         let directory = Arc::new(Directory::default());
         let rules = Rules::compile(&config, &directory, None)?;
         directory.update(&core.discovery.view());
-        let pages = Pages::new(&core.actuator, Arc::clone(&rules.public));
+        let pages = Pages::new(&core.actuator, &rules);
         let tokens = Tokens::new(core.verifier.clone(), config.gateway.tokens.cache_entries);
         let gate = Arc::new(Gate::new(rules, pages, tokens, core.clock.clone()));
         let tls = tls::acceptor(&config.gateway.tls)?;
@@ -136,20 +136,7 @@ fn bind(
 /// Ready means: tokens can be checked, and every service has been seen. Once seen, a service that goes away
 /// takes only its own paths with it, not the gateway.
 fn watch_health(core: &Core, directory: &Arc<Directory>) {
-    let (verifier, clock) = (core.verifier.clone(), core.clock.clone());
-    let fed = Arc::new(AtomicBool::new(false));
-    core.health.add("tokens", Weight::Needed, move || {
-        let fresh = verifier.revocations().age(clock.now()) < 60;
-        let fed = fed.fetch_or(fresh, Ordering::Relaxed) || fresh;
-        let ready = verifier.keys().ready();
-        async move {
-            match (ready, fed) {
-                (true, true) => Ok(json!({})),
-                (false, _) => Err("no keys to check tokens with".to_owned()),
-                (true, false) => Err("it is not known yet which tokens were revoked".to_owned()),
-            }
-        }
-    });
+    core.await_tokens();
     let (services, seen) = (Arc::clone(directory), Arc::new(AtomicBool::new(false)));
     core.health.add("services", Weight::Needed, move || {
         let missing = services.missing(Instant::now());
@@ -179,14 +166,16 @@ fn follow_registry(core: &Core, directory: Arc<Directory>) {
 /// Put new settings in force as they come; settings that make no sense were refused before they come here.
 fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Arc<Gate>, Arc<Directory>)) {
     let (actuator, discovery) = (core.actuator.clone(), core.discovery.clone());
-    let mut changes = live.changes();
+    let (started_with, mut changes) = (live.current(), live.changes());
     core.background.spawn("rules", |stop| async move {
         while let Some(Some(config)) = stop.run_until_cancelled(changes.next()).await {
+            for name in started_with.fixed_differences(&config) {
+                tracing::warn!(name, "changed, but takes force at the next start only");
+            }
             match Rules::compile(&config, &directory, Some(&gate.rules.load())) {
                 Ok(rules) => {
                     directory.update(&discovery.view());
-                    gate.pages
-                        .store(Arc::new(Pages::new(&actuator, Arc::clone(&rules.public))));
+                    gate.pages.store(Arc::new(Pages::new(&actuator, &rules)));
                     gate.rules.store(Arc::new(rules));
                     tracing::info!("new rules are in force");
                 }
@@ -198,6 +187,7 @@ fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Ar
 
 /// Once in a while: let go of callers that need no counting any more, and tell how many there are of what.
 fn watch_numbers(core: &Core, gate: Arc<Gate>, caps: Caps) {
+    crate::meter::describe();
     let connections = metrics::gauge!("gateway_connections");
     let known_tokens = metrics::gauge!("gateway_known_tokens");
     core.background.spawn("limits", |stop| async move {

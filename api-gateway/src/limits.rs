@@ -1,5 +1,8 @@
 //! How often a caller may come: one bucket per caller and class of routes, by tower-governor.
 
+pub mod caps;
+pub mod failures;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +17,7 @@ use tower_governor::key_extractor::KeyExtractor;
 
 use crate::config::Quota;
 
-/// Buckets beyond which whole neighbourhoods share one, so that memory stays bounded.
+/// Buckets beyond which addresses share a fixed number of them, so that memory stays bounded.
 const CROWDED: usize = 200_000;
 
 /// Under which a caller is counted: a user's id or a client's address, as 128 bits.
@@ -148,7 +151,7 @@ impl Class {
         ceil_seconds(self.period.saturating_mul(self.burst.saturating_sub(remaining)))
     }
 
-    /// So many callers are known that addresses are to be counted by neighbourhood.
+    /// So many callers are known that addresses are to share buckets.
     pub fn is_crowded(&self) -> bool {
         self.crowded.load(Ordering::Relaxed)
     }
@@ -195,69 +198,4 @@ impl Allowance {
 pub type Classes = BTreeMap<String, Arc<Class>>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn class(per_minute: u32, burst: u32, scale: f64) -> Class {
-        let quota = Quota {
-            per_minute: per_minute.try_into().expect("not zero"),
-            burst: burst.try_into().expect("not zero"),
-        };
-        Class::new(quota, scale).expect("a good quota")
-    }
-
-    #[test]
-    fn the_burst_passes_and_one_more_is_told_to_wait() {
-        let class = class(60, 5, 1.0);
-        let key = CallerKey(1);
-        for left in (0..5).rev() {
-            let allowance = class.take(key);
-            assert_eq!(
-                (allowance.limit, allowance.remaining, allowance.refused_for_s),
-                (5, left, None)
-            );
-            assert_eq!(allowance.reset_s, u64::from(5 - left));
-        }
-        assert_eq!(class.take(key).refused_for_s, Some(1));
-        assert_eq!(
-            class.take(CallerKey(2)).refused_for_s,
-            None,
-            "another caller has a bucket of its own"
-        );
-    }
-
-    #[test]
-    fn a_scale_multiplies_rate_and_burst() {
-        assert_eq!(class(60, 5, 10.0).take(CallerKey(1)).limit, 50);
-        assert_eq!(class(60, 5, 0.1).take(CallerKey(1)).limit, 1);
-        assert_eq!(
-            class(60_000, 4_000_000_000, 1e12).take(CallerKey(1)).limit,
-            u32::MAX
-        );
-        let quota = class(60, 5, 1.0).quota;
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9] {
-            assert!(Class::new(quota, bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn callers_with_a_full_bucket_are_forgotten() {
-        let class = class(60_000_000, 10, 1.0);
-        for key in 0..1000 {
-            class.take(CallerKey(key));
-        }
-        class.sweep();
-        assert!(class.callers() < 1000);
-        assert!(!class.is_crowded());
-    }
-
-    #[test]
-    fn a_crowd_is_noticed() {
-        let class = class(1, 10, 1.0);
-        for key in 0..=CROWDED as u128 {
-            class.take(CallerKey(key));
-        }
-        class.sweep();
-        assert!(class.is_crowded());
-    }
-}
+mod tests;

@@ -8,5 +8,8 @@ use common::core::Core;
 async fn main() -> anyhow::Result<()> {
     let live = common::config::load::<Config>(NAME, DEFAULTS).await?;
     let core = Core::start(&live)?;
-    Gateway::start(&core, &live, Sink::output()?)?.run(core).await
+    let (sink, writer) = Sink::to(std::io::stdout())?;
+    let ended = Gateway::start(&core, &live, sink)?.run(core).await;
+    writer.finish();
+    ended
 }

@@ -2,6 +2,7 @@
 
 mod docs;
 mod index;
+mod table;
 
 use std::sync::Arc;
 
@@ -12,38 +13,49 @@ use axum::routing::get;
 use axum::{Router, body::Body};
 use common::actuator::{Actuator, Operator};
 use common::problem::Problem;
+use common::server;
 use http::{HeaderMap, Response, StatusCode};
 use tower_governor::{GovernorError, GovernorLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::too_many;
 use crate::limits::{Allowance, Class};
+use crate::rules::Rules;
 
 /// The pages, ready to be asked.
 #[derive(Clone)]
 pub struct Pages {
     /// For whoever watches whether the gateway is there: no token, no limit.
     probes: Router,
+    /// The same for whoever says who they are: looking at that costs something.
+    named_probes: Router,
     /// The rest of the monitoring endpoints.
     monitoring: Router,
     public: Router,
     class: Arc<Class>,
 }
 
+const PUBLIC: [&str; 3] = ["/", "/docs", "/openapi.json"];
+const MONITORING: &str = "/actuator/**";
 const PROBES: [&str; 3] = ["/actuator/health", "/livez", "/readyz"];
 
 impl Pages {
-    /// The pages, limited per client address as `class` says.
-    pub fn new(actuator: &Actuator, class: Arc<Class>) -> Self {
-        let public = Router::new()
+    /// The pages, limited per client address; they show the routes of `rules`.
+    pub fn new(actuator: &Actuator, rules: &Rules) -> Self {
+        let class = Arc::clone(&rules.public);
+        let public = server::Router::new()
             .route("/", get(index::index))
             .route("/docs", get(docs::page))
             .route("/openapi.json", get(docs::openapi));
+        let routes = table::router(rules);
+        actuator.serves(&[&public, &routes]);
+        let monitoring = actuator.router().merge(routes);
         let operators = from_extractor_with_state::<Operator, Actuator>(actuator.clone());
         Self {
-            probes: finish(actuator.router()),
-            monitoring: limited(finish(actuator.router()).layer(operators), &class),
-            public: limited(finish(public), &class),
+            probes: finish(actuator.router().into()),
+            named_probes: limited(finish(actuator.router().into()), &class),
+            monitoring: limited(finish(monitoring.into()).layer(operators), &class),
+            public: limited(finish(public.into()), &class),
             class,
         }
     }
@@ -55,11 +67,13 @@ impl Pages {
 
     /// The name under which a path is counted and logged, if a page of the gateway's answers there.
     pub fn template(path: &str) -> Option<&'static str> {
-        let exact = ["/", "/docs", "/openapi.json"]
-            .into_iter()
-            .chain(PROBES)
-            .find(|page| *page == path);
-        exact.or_else(|| (path == "/actuator" || path.starts_with("/actuator/")).then_some("/actuator/**"))
+        let exact = PUBLIC.into_iter().chain(PROBES).find(|page| *page == path);
+        exact.or_else(|| (path == "/actuator" || path.starts_with("/actuator/")).then_some(MONITORING))
+    }
+
+    /// All that [`Pages::template`] can say.
+    pub fn templates() -> impl Iterator<Item = &'static str> {
+        PUBLIC.into_iter().chain(PROBES).chain([MONITORING])
     }
 
     /// Whether the path is asked for by machines, all the time.
@@ -67,11 +81,12 @@ impl Pages {
         PROBES.contains(&template)
     }
 
-    /// Who answers on a path that has a [`Pages::template`].
-    pub fn router(&self, template: &str) -> Router {
+    /// Who answers on a path that has a [`Pages::template`], and whether the asker says who that is.
+    pub fn router(&self, template: &str, is_named: bool) -> Router {
         match template {
+            probe if Self::is_probe(probe) && is_named => self.named_probes.clone(),
             probe if Self::is_probe(probe) => self.probes.clone(),
-            "/actuator/**" => self.monitoring.clone(),
+            MONITORING => self.monitoring.clone(),
             _ => self.public.clone(),
         }
     }

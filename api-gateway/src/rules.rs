@@ -1,15 +1,18 @@
 //! The settings turned into what the data path looks things up in. Replaced as a whole, or not at all.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::auth::Role;
 use http::Method;
 
-use crate::config::{Config, Quota, RouteEntry, Who, Word};
+use crate::config::{Config, Quota, RouteEntry, Who, Word, blocks};
 use crate::domain::address::{BadBlock, Block};
 use crate::domain::cors::{BadOrigin, Cors};
 use crate::domain::table::{BadEntry, Table};
+use crate::limits::caps::Caps;
+use crate::limits::failures::Failures;
 use crate::limits::{BadQuota, Class, Classes};
 use crate::meter::Meter;
 use crate::proxy::directory::{Directory, Service};
@@ -17,21 +20,30 @@ use crate::proxy::directory::{Directory, Service};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Paths that are the gateway's own or nobody's, whatever a table says.
+/// From the head of a request to the last byte of its body.
+const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// The class of public routes that name none, and of the gateway's own pages.
 const PUBLIC: &str = "public";
 
+/// Paths that are the gateway's own or nobody's, whatever a table says.
 const RESERVED: [&str; 6] = ["actuator", "docs", "internal", "livez", "openapi.json", "readyz"];
 
 /// Everything that can change while the gateway runs.
 #[derive(Debug)]
 pub struct Rules {
     pub table: Table<Arc<Route>>,
+    /// What the table is made of, in its order.
+    pub routes: Vec<Arc<Route>>,
     pub trusted: Vec<Block>,
+    /// From where the gateway's own credential opens its monitoring.
+    pub monitors: Vec<Block>,
     pub cors: Cors,
     pub classes: Classes,
-    /// Tokens looked at per address.
-    pub token_checks: Arc<Class>,
+    /// Bad tokens per address.
+    pub token_checks: Arc<Failures>,
+    /// Requests of one caller that are under way.
+    pub in_flight: Caps,
     /// The class of the gateway's own pages.
     pub public: Arc<Class>,
 }
@@ -39,12 +51,17 @@ pub struct Rules {
 /// One way in.
 #[derive(Debug)]
 pub struct Route {
+    pub id: String,
     pub template: String,
+    pub methods: Vec<Method>,
     pub target: Arc<Service>,
     pub meter: Meter,
     pub access: Access,
+    /// The name of its class.
+    pub limit: String,
     pub class: Arc<Class>,
     pub timeout: Duration,
+    pub body_timeout: Duration,
     pub body_limit: u64,
 }
 
@@ -86,7 +103,9 @@ pub enum BadRules {
     #[error("gateway.routes is empty")]
     NoRoutes,
     #[error("gateway.trusted_proxies: {0}")]
-    Block(#[from] BadBlock),
+    Proxies(BadBlock),
+    #[error("gateway.monitors: {0}")]
+    Monitors(BadBlock),
     #[error("gateway.cors_origins: {0}")]
     Origin(#[from] BadOrigin),
     #[error(transparent)]
@@ -106,39 +125,42 @@ impl Rules {
             let former = former.and_then(|rules| rules.classes.get(name));
             classes.insert(name.clone(), class(*quota, scale, former)?);
         }
-        let token_checks = class(
-            gateway.tokens.checks,
-            scale,
-            former.map(|rules| &rules.token_checks),
-        )?;
+        let quota = gateway.tokens.checks;
+        let same = former.filter(|former| former.token_checks.class().is_made_of(quota, scale));
+        let token_checks = match same {
+            Some(former) => Arc::clone(&former.token_checks),
+            None => Arc::new(Failures::new(Class::new(quota, scale)?)),
+        };
+        let in_flight = Caps::new(usize::MAX, scaled(gateway.rate_limit.in_flight, scale));
+        let same = former.filter(|former| former.in_flight.allows_as_many(&in_flight));
+        let in_flight = same.map_or(in_flight, |former| former.in_flight.clone());
         let public = classes.get(PUBLIC).cloned().ok_or(BadRules::NoPublicClass)?;
-        let mut table = Table::default();
+        let mut routes = Vec::new();
         for entry in &gateway.routes {
-            let route = Arc::new(route(entry, &classes, directory, config.server.body_limit)?);
-            for method in methods(entry)? {
-                table.insert(&entry.path, method, Arc::clone(&route))?;
-            }
+            routes.push(Arc::new(route(
+                entry,
+                &classes,
+                directory,
+                config.server.body_limit,
+            )?));
         }
-        if gateway.routes.is_empty() {
-            return Err(BadRules::NoRoutes);
-        }
-        let (trusted, cors) = (gateway.trusted()?, Cors::new(&gateway.cors_origins)?);
         Ok(Self {
-            table,
-            trusted,
-            cors,
+            table: table(&routes)?,
+            routes,
+            trusted: blocks(&gateway.trusted_proxies).map_err(BadRules::Proxies)?,
+            monitors: blocks(&gateway.monitors).map_err(BadRules::Monitors)?,
+            cors: Cors::new(&gateway.cors_origins)?,
             classes,
             token_checks,
+            in_flight,
             public,
         })
     }
 
     /// Forget callers whose bucket is full again.
     pub fn sweep(&self) {
-        self.classes
-            .values()
-            .chain([&self.token_checks])
-            .for_each(|class| class.sweep());
+        self.classes.values().for_each(|class| class.sweep());
+        self.token_checks.sweep();
     }
 }
 
@@ -148,6 +170,29 @@ fn class(quota: Quota, scale: f64, former: Option<&Arc<Class>>) -> Result<Arc<Cl
         Some(former) => Ok(Arc::clone(former)),
         None => Class::new(quota, scale).map(Arc::new),
     }
+}
+
+/// A number multiplied by the scale of all limits, at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which is what a huge scale means"
+)]
+fn scaled(number: NonZeroU32, scale: f64) -> usize {
+    (f64::from(number.get()) * scale).max(1.0) as usize
+}
+
+fn table(routes: &[Arc<Route>]) -> Result<Table<Arc<Route>>, BadRules> {
+    let mut table = Table::default();
+    for route in routes {
+        for method in &route.methods {
+            table.insert(&route.template, method.clone(), Arc::clone(route))?;
+        }
+    }
+    if routes.is_empty() {
+        return Err(BadRules::NoRoutes);
+    }
+    Ok(table)
 }
 
 fn route(
@@ -177,19 +222,40 @@ fn route(
     let class = classes
         .get(name)
         .ok_or_else(|| BadRules::UnknownClass(path(), name.to_owned()))?;
-    let timeout = entry.timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
-    if timeout.is_zero() || timeout > MAX_TIMEOUT {
-        return Err(BadRules::Timeout(path()));
-    }
+    let methods = methods(entry)?;
+    let id = id(&methods, &entry.path);
     Ok(Route {
+        meter: Meter::route(&entry.path, &id, format!("lb://{}", entry.service)),
+        id,
         template: path(),
+        methods,
         target: directory.service(&entry.service),
-        meter: Meter::default(),
         access,
+        limit: name.to_owned(),
         class: Arc::clone(class),
-        timeout,
+        timeout: timeout(entry, entry.timeout_ms, DEFAULT_TIMEOUT)?,
+        body_timeout: timeout(entry, entry.body_timeout_ms, DEFAULT_BODY_TIMEOUT)?,
         body_limit: entry.body_limit.unwrap_or(body_limit),
     })
+}
+
+fn timeout(entry: &RouteEntry, given_ms: Option<u64>, default: Duration) -> Result<Duration, BadRules> {
+    let timeout = given_ms.map_or(default, Duration::from_millis);
+    if timeout.is_zero() || timeout > MAX_TIMEOUT {
+        Err(BadRules::Timeout(entry.path.clone()))
+    } else {
+        Ok(timeout)
+    }
+}
+
+/// A name that can stand in a path itself, as `get-patch.users.~id`.
+fn id(methods: &[Method], template: &str) -> String {
+    let methods: Vec<String> = methods
+        .iter()
+        .map(|method| method.as_str().to_lowercase())
+        .collect();
+    let path = template.replace('/', ".").replace('{', "~").replace('}', "");
+    format!("{}{path}", methods.join("-"))
 }
 
 fn methods(entry: &RouteEntry) -> Result<Vec<Method>, BadRules> {

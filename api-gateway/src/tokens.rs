@@ -1,14 +1,14 @@
 //! Tokens that were found good, remembered: checking a signature costs more than everything else on the way.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::auth::{AccessClaims, Refusal, Verifier};
+use common::auth::{AccessClaims, KeyStamp, Refusal, Verifier};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, UnitWeighter};
 use sha2::{Digest, Sha256};
 
-use crate::limits::{Allowance, CallerKey, Class};
+use crate::limits::failures::Failures;
+use crate::limits::{Allowance, CallerKey};
 
 /// Room that is made beforehand; the rest comes when it is needed.
 const EXPECTED: usize = 1000;
@@ -20,22 +20,21 @@ type Fingerprint = [u8; 32];
 pub struct Tokens {
     verifier: Verifier,
     known: Cache<Fingerprint, Known>,
-    /// The generation of keys that everything known was checked with.
-    keys: AtomicU64,
 }
 
 #[derive(Clone)]
 struct Known {
     claims: Arc<AccessClaims>,
-    keys: u64,
+    /// What its signature was checked with. Once that key has left the set, the token is as good as unknown.
+    key: KeyStamp,
 }
 
 /// Why there is no caller.
 #[derive(Debug)]
 pub enum Unknown {
-    /// The token is not good, or it cannot be checked.
-    Refused(Refusal),
-    /// This address has presented so many unknown tokens that no more are looked at for now.
+    /// The token is not good, or it cannot be checked; what its address has left of bad tokens.
+    Refused(Refusal, Option<Allowance>),
+    /// This address has presented so many bad tokens that no unknown ones are looked at for now.
     TooMany(Allowance),
 }
 
@@ -51,41 +50,42 @@ impl Tokens {
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
-            keys: AtomicU64::new(0),
         }
     }
 
-    /// Who holds `token`. A token that is not known yet counts against `source` before its signature is looked at.
+    /// Who holds `token`. One that is not good counts against `source`, which is looked at before the signature of
+    /// the next unknown one.
     ///
     /// # Errors
     /// It is not good, or not looked at.
     pub async fn holder(
         &self,
         token: &str,
-        checks: &Class,
+        checks: &Failures,
         source: CallerKey,
     ) -> Result<Arc<AccessClaims>, Unknown> {
         let fingerprint: Fingerprint = Sha256::digest(token.as_bytes()).into();
-        let keys = self.verifier.keys().generation();
-        if let Some(known) = self.known.get(&fingerprint).filter(|known| known.keys == keys) {
+        let keys = self.verifier.keys();
+        if let Some(known) = self.known.get(&fingerprint).filter(|known| keys.holds(known.key)) {
             return match self.verifier.check_still_good(&known.claims) {
                 Ok(()) => Ok(known.claims),
                 Err(refusal) => {
                     self.known.remove(&fingerprint);
-                    Err(Unknown::Refused(refusal))
+                    Err(Unknown::Refused(refusal, None))
                 }
             };
         }
-        let allowance = checks.take(source);
-        if allowance.refused_for_s.is_some() {
+        if let Some(allowance) = checks.refused(source) {
             return Err(Unknown::TooMany(allowance));
         }
-        self.forget_retired(keys);
-        let mut claims = self
-            .verifier
-            .verify_access(token)
-            .await
-            .map_err(Unknown::Refused)?;
+        let (mut claims, key) = match self.verifier.verify_signed(token).await {
+            Ok(verified) => verified,
+            Err(refusal) => {
+                // That nothing can be checked now is not the client's fault.
+                let charged = refusal != Refusal::Unavailable;
+                return Err(Unknown::Refused(refusal, charged.then(|| checks.charge(source))));
+            }
+        };
         // Already checked, the same for all, and not needed again: fifty thousand copies would be.
         (claims.iss, claims.aud) = (String::new(), String::new());
         let claims = Arc::new(claims);
@@ -93,7 +93,7 @@ impl Tokens {
             fingerprint,
             Known {
                 claims: Arc::clone(&claims),
-                keys,
+                key,
             },
         );
         Ok(claims)
@@ -102,13 +102,6 @@ impl Tokens {
     /// How many tokens are remembered.
     pub fn known(&self) -> usize {
         self.known.len()
-    }
-
-    /// Tokens checked with keys that were since replaced are no longer known: free their memory.
-    fn forget_retired(&self, keys: u64) {
-        if self.keys.swap(keys, Ordering::Relaxed) != keys {
-            self.known.clear();
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The typed settings; `config.default.yml` says what each is for.
 
 use chrono::TimeDelta;
-use common::broker::AmqpSettings;
 use common::mysql::MySqlSettings;
 use serde::Deserialize;
 
@@ -12,7 +11,6 @@ pub const DEFAULTS: &str = include_str!("../config.default.yml");
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     pub mysql: MySqlSettings,
-    pub amqp: AmqpSettings,
     pub booking: BookingSettings,
     pub relationship: RelationshipSettings,
     pub idempotency: IdempotencySettings,

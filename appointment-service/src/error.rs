@@ -94,10 +94,13 @@ impl From<Error> for Problem {
             }
             Error::SlotTaken(next_free) => {
                 let next_free: Vec<SlotView> = next_free.iter().map(SlotView::from).collect();
-                Self::conflict("slot-taken", "This time is taken").with("next_free", next_free)
+                Self::conflict("slot-taken", "This time is taken")
+                    .detail("Somebody else has it; next_free lists the doctor's next free times.")
+                    .with("next_free", next_free)
             }
             Error::PatientBusy => {
                 Self::conflict("patient-busy", "The patient has another visit at that time")
+                    .detail("Choose another time, or move or cancel the other visit.")
             }
             Error::TooManyOpen(most) => Self::conflict("too-many-open-bookings", "Too many visits ahead")
                 .detail(format!(
@@ -115,11 +118,13 @@ impl From<Error> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
                 "This Idempotency-Key came with another request before",
-            ),
+            )
+            .detail("Take a fresh key for another request."),
             Error::KeyInUse => Self::conflict(
                 "idempotency-key-in-use",
                 "The first request with this key is still running",
             )
+            .detail("Its answer comes with the same key in a moment.")
             .retry_after(1),
             Error::Call(error) => error.into(),
             Error::Database(error) => mysql::problem(&error),

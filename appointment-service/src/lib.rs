@@ -12,7 +12,6 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use common::actuator::health::Weight;
 use common::auth::Verifier;
@@ -22,6 +21,7 @@ use common::config::Live;
 use common::core::Core;
 use common::mysql;
 use common::outbox::Outbox;
+use common::server::Router;
 use sqlx::MySqlPool;
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
@@ -59,18 +59,25 @@ impl FromRef<AppState> for Verifier {
 /// Bring the database up to date, reach for the broker, and assemble the service.
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let pool = mysql::connect(&settings.current().mysql, &MIGRATOR).await?;
-    let broker = Broker::start(&settings.current().amqp, &core.background);
+    let broker = core.broker()?;
+    core.await_tokens();
     Ok(assemble(core, settings, pool, broker))
 }
 
 /// The service on a database and a broker that are at hand.
 pub fn assemble(core: &Core, settings: Arc<Live<Settings>>, pool: MySqlPool, broker: Broker) -> Router {
-    watch(core, pool.clone(), broker.clone());
+    let outbox = Outbox::start(pool.clone(), broker.clone(), &core.background);
+    mysql::watch(core, &pool);
+    outbox.watch(core);
+    // Bookings go on without the broker; their events wait in the outbox.
+    core.health.add("rabbit", Weight::Shown, move || {
+        std::future::ready(broker.health())
+    });
     let users = Users::new(&core.http);
     let state = AppState {
         core: core.clone(),
         settings,
-        outbox: Outbox::start(pool.clone(), broker, &core.background),
+        outbox,
         names: Names::new(pool.clone(), users.clone(), core.clock.clone()),
         users,
         pool,
@@ -81,17 +88,6 @@ pub fn assemble(core: &Core, settings: Arc<Live<Settings>>, pool: MySqlPool, bro
         |stop| async move { sweep(&sweeper, &stop).await },
     );
     routes::router(state)
-}
-
-fn watch(core: &Core, pool: MySqlPool, broker: Broker) {
-    core.health.add("db", Weight::Needed, move || {
-        let pool = pool.clone();
-        async move { mysql::ping(&pool).await }
-    });
-    // Bookings go on without the broker; their events wait in the outbox.
-    core.health.add("rabbit", Weight::Shown, move || {
-        std::future::ready(broker.health())
-    });
 }
 
 /// Forget the answers to old requests.

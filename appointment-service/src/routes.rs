@@ -5,8 +5,8 @@ pub mod idempotency;
 pub mod internal;
 pub mod slots;
 
-use axum::Router;
 use axum::routing::{get, post, put};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::AppState;

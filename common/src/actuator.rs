@@ -1,18 +1,21 @@
 //! Monitoring as Spring's Actuator speaks it.
 
+mod disk;
 pub mod exchanges;
 mod guard;
 pub mod health;
 mod meters;
 mod process;
+mod refresh;
 mod routes;
+pub mod timer;
+mod words;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -26,8 +29,10 @@ use process::Process;
 
 use crate::auth::Verifier;
 use crate::background::Background;
+use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::{BuildSettings, Layer, Live, Settings};
+use crate::config::{BuildSettings, Layer, Live, RefreshError, Refreshed, Settings};
+use crate::server::{Mappings, Router};
 use crate::telemetry::LogControl;
 
 /// Between two summings-up of the histograms.
@@ -52,11 +57,15 @@ struct Inner {
     process: Process,
     build: BuildSettings,
     background: Background,
-    /// Methods by path, as `/actuator/mappings` shows them.
-    mappings: OnceLock<BTreeMap<String, Vec<String>>>,
+    bus: Bus,
+    gauges: RwLock<Vec<Gauges>>,
+    mappings: OnceLock<Mappings>,
 }
 
-type Refresh = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>;
+/// Sets gauges of a part of the service.
+type Gauges = Box<dyn Fn() + Send + Sync>;
+
+type Refresh = Box<dyn Fn() -> BoxFuture<'static, Result<Refreshed, RefreshError>> + Send + Sync>;
 
 /// The settings without their type.
 struct SettingsView {
@@ -90,6 +99,7 @@ impl Actuator {
         health: Health,
         verifier: Verifier,
         (clock, background): (Clock, Background),
+        bus: Bus,
     ) -> anyhow::Result<Self> {
         let inner = Inner {
             name: live.name(),
@@ -102,29 +112,44 @@ impl Actuator {
             build: live.core().build.clone(),
             process: Process::started(seconds(&clock)),
             background,
+            bus,
+            gauges: RwLock::default(),
             mappings: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Tell which endpoints the service has, for `/actuator/mappings`; the first word counts.
-    pub fn describe(&self, api: &utoipa::openapi::OpenApi) {
-        let paths = serde_json::to_value(&api.paths).unwrap_or_default();
-        let methods = |item: &serde_json::Value| {
-            let members = item.as_object().into_iter().flatten();
-            let verbs = members.filter(|(_, operation)| operation.get("responses").is_some());
-            verbs.map(|(verb, _)| verb.to_uppercase()).collect()
-        };
-        let paths = paths.as_object().into_iter().flatten();
-        let _ = self
-            .0
-            .mappings
-            .set(paths.map(|(path, item)| (path.clone(), methods(item))).collect());
+    /// Tell which endpoints the service has beside these here, for `/actuator/mappings`; the first word counts.
+    pub fn serves(&self, routers: &[&Router]) {
+        let mut mappings = self.router().mappings();
+        mappings.extend(routers.iter().flat_map(|router| router.mappings()));
+        let _ = self.0.mappings.set(mappings);
+    }
+
+    /// The service listens, and whoever asks is answered.
+    pub fn ready(&self) {
+        self.0.process.ready();
+    }
+
+    /// Let `observe` set its gauges whenever somebody looks at the metrics.
+    pub fn observe(&self, observe: impl Fn() + Send + Sync + 'static) {
+        let mut gauges = self.0.gauges.write().unwrap_or_else(PoisonError::into_inner);
+        gauges.push(Box::new(observe));
     }
 
     /// The metrics as they are now.
     fn families(&self) -> Vec<meters::Family> {
         self.0.process.observe();
+        timer::observe();
+        for observe in self
+            .0
+            .gauges
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            observe();
+        }
         meters::parse(&self.0.metrics.render())
     }
 
@@ -142,28 +167,33 @@ impl Actuator {
 
     /// Health and info for everybody; the rest for ADMIN or the service's own credential.
     pub fn router(&self) -> Router {
+        use routes::{health, loggers, metrics, settings};
         Router::new()
             .route("/actuator", get(routes::index))
-            .route("/actuator/health", get(routes::health))
-            .route("/actuator/health/{component}", get(routes::health_component))
-            .route("/livez", get(routes::live))
-            .route("/readyz", get(routes::ready))
+            .route("/actuator/health", get(health::whole))
+            .route("/actuator/health/{name}", get(health::named))
+            .route("/actuator/health/{group}/{name}", get(health::in_group))
+            .route("/livez", get(health::live))
+            .route("/readyz", get(health::ready))
             .route("/actuator/info", get(routes::info))
-            .route("/actuator/prometheus", get(routes::prometheus))
-            .route("/actuator/env", get(routes::env))
-            .route("/actuator/httpexchanges", get(routes::exchanges))
-            .route("/actuator/loggers", get(routes::loggers))
+            .route("/actuator/prometheus", get(metrics::prometheus))
+            .route("/actuator/metrics", get(metrics::names))
+            .route("/actuator/metrics/{name}", get(metrics::one))
+            .route("/actuator/env", get(settings::env))
+            .route("/actuator/env/{key}", get(settings::env_key))
+            .route("/actuator/configprops", get(settings::configprops))
+            .route("/actuator/loggers", get(loggers::all))
             .route(
                 "/actuator/loggers/{name}",
-                get(routes::logger).post(routes::set_level),
+                get(loggers::one).post(loggers::set_level),
             )
-            .route("/actuator/metrics", get(routes::metrics))
-            .route("/actuator/metrics/{name}", get(routes::metric))
-            .route("/actuator/env/{key}", get(routes::env_key))
-            .route("/actuator/configprops", get(routes::configprops))
+            .route("/actuator/httpexchanges", get(routes::exchanges))
             .route("/actuator/mappings", get(routes::mappings))
             .route("/actuator/scheduledtasks", get(routes::scheduled))
-            .route("/actuator/refresh", post(routes::refresh))
+            .route("/actuator/refresh", post(refresh::refresh))
+            .route("/actuator/busrefresh", post(refresh::everyone))
+            .route("/actuator/busrefresh/{destination}", post(refresh::some))
+            .route_layer(from_fn(routes::negotiate))
             .with_state(self.clone())
     }
 }
@@ -187,6 +217,7 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)?;
+    words::describe();
     *made = Some(handle.clone());
     Ok(handle)
 }

@@ -6,11 +6,12 @@ mod keys;
 mod revocations;
 mod role;
 mod service_tokens;
+mod signature;
 mod verifier;
 
 pub use caller::{Admin, Caller, Doctor, Patient, ServiceCaller, bearer};
 pub use claims::{ACCESS_TYPE, AccessClaims, SERVICE_TYPE, ServiceClaims};
-pub use keys::{Jwk, KeySet, Keys};
+pub use keys::{Jwk, KeySet, KeyStamp, Keys};
 pub use revocations::{RevocationFeed, Revocations, RevokedSession, RevokedUser};
 pub use role::{Role, UnknownRole};
 pub use service_tokens::{ServiceToken, ServiceTokenRequest, ServiceTokens};

@@ -37,16 +37,13 @@ use publisher::Publisher;
 /// The `amqp` section of the settings.
 #[derive(Clone, Debug, Deserialize)]
 pub struct AmqpSettings {
-    /// `amqp://user:password@host:port/vhost`; `amqps` for TLS.
-    pub url: SecretString,
+    /// `amqp://user:password@host:port/vhost`; `amqps` for TLS. `None`: no broker.
+    pub url: Option<SecretString>,
     /// Heartbeat interval asked of the broker, in seconds. A dead peer is noticed after at most two.
-    #[serde(default = "AmqpSettings::default_heartbeat")]
     pub heartbeat_s: u16,
     /// How long a publish may wait for the broker's confirmation, in milliseconds.
-    #[serde(default = "AmqpSettings::default_confirm_timeout")]
     pub confirm_timeout_ms: u64,
     /// What the names of exchanges and queues begin with.
-    #[serde(default = "AmqpSettings::default_namespace")]
     pub namespace: String,
     /// Exchanges and queues vanish when they are no longer used: for tests.
     #[serde(skip)]
@@ -57,24 +54,12 @@ impl AmqpSettings {
     /// A namespace of its own at the broker at `url`, gone soon after its last use: for tests.
     pub fn for_test(url: impl Into<String>) -> Self {
         Self {
-            url: SecretString::from(url.into()),
-            heartbeat_s: Self::default_heartbeat(),
-            confirm_timeout_ms: Self::default_confirm_timeout(),
+            url: Some(SecretString::from(url.into())),
+            heartbeat_s: 10,
+            confirm_timeout_ms: 5_000,
             namespace: format!("test-{}", Uuid::now_v7().simple()),
             temporary: true,
         }
-    }
-
-    fn default_namespace() -> String {
-        "healthcare".to_owned()
-    }
-
-    fn default_heartbeat() -> u16 {
-        10
-    }
-
-    fn default_confirm_timeout() -> u64 {
-        5_000
     }
 }
 

@@ -2,37 +2,26 @@
 //! on another instance where that is safe, and a circuit breaker for each instance.
 
 mod breaker;
+mod client;
+mod measure;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::Instant;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::ServiceTokens;
-use crate::config::HttpClientSettings;
 use crate::context::{REQUEST_ID, RequestContext};
 use crate::discovery::{Discovery, Instance};
 use crate::problem::Problem;
 use breaker::Breakers;
 
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+pub use client::{Client, client};
 
-/// A bare client with deadlines and no redirects: for the few addresses that are pinned by configuration.
-pub fn client(settings: &HttpClientSettings) -> anyhow::Result<reqwest::Client> {
-    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
-    let builder = reqwest::Client::builder();
-    Ok(builder
-        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
-        .timeout(Duration::from_millis(settings.timeout_ms))
-        // Below the servers' keep-alive, so that no request meets a connection that is just being closed.
-        .pool_idle_timeout(Duration::from_secs(20))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()?)
-}
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Why a call to another service gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +68,7 @@ impl From<CallError> for Problem {
 /// Makes calls to the fleet's services.
 #[derive(Clone)]
 pub struct Http {
-    client: reqwest::Client,
+    client: Client,
     discovery: Discovery,
     tokens: ServiceTokens,
     breakers: Arc<Breakers>,
@@ -87,7 +76,7 @@ pub struct Http {
 
 impl Http {
     /// Calls with `client` to where `discovery` says, proving ourselves with `tokens`.
-    pub fn new(client: reqwest::Client, discovery: Discovery, tokens: ServiceTokens) -> Self {
+    pub fn new(client: Client, discovery: Discovery, tokens: ServiceTokens) -> Self {
         Self {
             client,
             discovery,
@@ -193,10 +182,10 @@ impl ServiceClient {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let response = request
-                .send()
-                .await
-                .map_err(|e| self.unavailable(&e.without_url().to_string()))?;
+            let begun = Instant::now();
+            let answer = request.send().await;
+            measure::count(self.app, method, path, answer.as_ref(), begun.elapsed());
+            let response = answer.map_err(|e| self.unavailable(&e.without_url().to_string()))?;
             if response.status() == StatusCode::UNAUTHORIZED && !fresh_token {
                 // Keys may have been rotated under the token that was held.
                 self.http.tokens.forget(self.app).await;

@@ -4,12 +4,15 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
+use metrics::gauge;
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
 
+use crate::actuator::Weight;
+use crate::core::Core;
 use crate::problem::Problem;
 
 /// Section `mysql`.
@@ -171,8 +174,38 @@ where
     work().await
 }
 
-/// Is the server there? For the health indicator `db`.
-pub async fn ping(pool: &MySqlPool) -> Result<serde_json::Value, String> {
+/// Show `pool` to whoever watches the service: the health component `db`, and how many connections there are.
+pub fn watch(core: &Core, pool: &MySqlPool) {
+    let checked = pool.clone();
+    core.health.add("db", Weight::Needed, move || {
+        let pool = checked.clone();
+        async move { ping(&pool).await }
+    });
+    let (pool, name) = (pool.clone(), core.name);
+    core.actuator.observe(move || observe(&pool, name));
+}
+
+/// Under the names of Spring's pool and of its metrics for pools of any kind: dashboards know either.
+fn observe(pool: &MySqlPool, name: &'static str) {
+    let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let (all, idle) = (f64::from(pool.size()), count(pool.num_idle()));
+    let (most, least) = (
+        pool.options().get_max_connections(),
+        pool.options().get_min_connections(),
+    );
+    gauge!("hikaricp_connections", "pool" => name).set(all);
+    for (kind, number) in [
+        ("active", (all - idle).max(0.0)),
+        ("idle", idle),
+        ("max", f64::from(most)),
+        ("min", f64::from(least)),
+    ] {
+        gauge!(format!("hikaricp_connections_{kind}"), "pool" => name).set(number);
+        gauge!(format!("jdbc_connections_{kind}"), "name" => name).set(number);
+    }
+}
+
+async fn ping(pool: &MySqlPool) -> Result<serde_json::Value, String> {
     let answer = sqlx::query_scalar::<_, String>("select version()")
         .fetch_one(pool)
         .await;

@@ -7,6 +7,8 @@
 //! sleeps while it publishes is succeeded after [`CLAIM_SECONDS`]. A copy published twice is dropped by consumers,
 //! which remember event ids.
 
+mod backlog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +17,10 @@ use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::actuator::Weight;
 use crate::background::Background;
 use crate::broker::{Broker, BrokerState, PublishError};
+use crate::core::Core;
 use crate::events::Event;
 
 /// The table, for a migration of each service that has an outbox.
@@ -64,6 +68,7 @@ pub async fn push(connection: &mut MySqlConnection, event: &Event) -> sqlx::Resu
 /// A handle on the relay that publishes what was pushed.
 #[derive(Clone)]
 pub struct Outbox {
+    pool: MySqlPool,
     wake: Arc<Notify>,
 }
 
@@ -77,11 +82,20 @@ impl Outbox {
             wake: wake.clone(),
         };
         background.spawn("outbox-relay", |stop| async move { relay.run(&stop).await });
-        background.spawn(
-            "outbox-house",
-            |stop| async move { keep_house(&pool, &stop).await },
-        );
-        Self { wake }
+        let house = pool.clone();
+        background.spawn("outbox-house", |stop| async move {
+            keep_house(&house, &stop).await;
+        });
+        Self { pool, wake }
+    }
+
+    /// Show what waits, and since when, as the health component `outbox`.
+    pub fn watch(&self, core: &Core) {
+        let (pool, clock) = (self.pool.clone(), core.clock.clone());
+        core.health.add("outbox", Weight::Shown, move || {
+            let (pool, now) = (pool.clone(), clock.now());
+            async move { backlog::now(&pool, now).await.map_err(|error| error.to_string()) }
+        });
     }
 
     /// Something was committed: look now instead of at the next poll.
@@ -259,9 +273,7 @@ async fn keep_house(pool: &MySqlPool, stop: &CancellationToken) {
 
 /// For an alarm: events that wait although the broker should have them.
 async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
-    let waiting: i64 = sqlx::query_scalar("select count(*) from outbox where state = 'NEW'")
-        .fetch_one(pool)
-        .await?;
+    let waiting = backlog::waiting(pool).await?;
     metrics::gauge!("outbox_waiting").set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
     Ok(())
 }

@@ -30,6 +30,10 @@ struct Inner {
     headers: HeaderMap,
 }
 
+/// A problem's code, carried by its response for those who count answers.
+#[derive(Clone, Debug)]
+pub struct Code(pub String);
+
 /// One thing that is wrong in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldError {
@@ -50,8 +54,8 @@ pub struct ProblemDocument {
     /// The HTTP status.
     pub status: u16,
     /// What happened this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    #[serde(default)]
+    pub detail: String,
     /// The path that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
@@ -127,9 +131,6 @@ impl Problem {
             "invalid-request",
             "The request is invalid",
         );
-        problem.0.detail = errors
-            .first()
-            .map(|e| format!("{} {}", e.pointer, e.detail).trim().to_owned());
         problem.0.errors = errors;
         problem
     }
@@ -212,11 +213,20 @@ impl Problem {
             kind: format!("{TYPE_BASE}{}", self.0.code),
             title: self.0.title.clone(),
             status: self.0.status.as_u16(),
-            detail: self.0.detail.clone(),
+            detail: self.what_happened(),
             instance: context.as_ref().map(|c| c.path.clone()),
             request_id: context.map(|c| c.request_id),
             errors: self.0.errors.clone(),
             members: self.0.members.clone(),
+        }
+    }
+
+    /// Every document has a detail: clients show it, and one that is missing now and then is shown as a blank.
+    fn what_happened(&self) -> String {
+        match (&self.0.detail, self.0.errors.first()) {
+            (Some(detail), _) => detail.clone(),
+            (None, Some(error)) => format!("{} {}", error.pointer, error.detail).trim().to_owned(),
+            (None, None) => self.0.title.clone(),
         }
     }
 
@@ -227,7 +237,7 @@ impl Problem {
             status,
             code: document.kind.rsplit('/').next()?.to_owned(),
             title: document.title,
-            detail: document.detail,
+            detail: (!document.detail.is_empty()).then_some(document.detail),
             errors: document.errors,
             members: document.members,
             headers: HeaderMap::new(),
@@ -247,6 +257,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.document()).unwrap_or_default();
         let mut response = (self.0.status, body).into_response();
+        response.extensions_mut().insert(Code(self.0.code));
         let headers = response.headers_mut();
         headers.extend(self.0.headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -298,5 +309,34 @@ impl Checks {
     /// The 422, for a caller that knows something was refused.
     pub fn into_problem(self) -> Problem {
         Problem::invalid(self.errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(problem: &Problem) -> String {
+        problem.document().detail
+    }
+
+    #[test]
+    fn every_document_says_what_happened() {
+        let bare = Problem::conflict("taken", "It is taken");
+        assert_eq!(detail(&bare), "It is taken");
+        assert_eq!(detail(&bare.detail("by you")), "by you");
+        let invalid = Problem::invalid(Vec::new()).error("/limit", "must be 1 to 100");
+        assert_eq!(detail(&invalid), "/limit must be 1 to 100");
+    }
+
+    #[test]
+    fn what_another_service_said_is_passed_on() {
+        let body = serde_json::to_vec(&Problem::unavailable("away").with("since", 3).document()).unwrap();
+        let decoded = Problem::decode(StatusCode::SERVICE_UNAVAILABLE, &body).unwrap();
+        assert_eq!(
+            (decoded.code(), detail(&decoded).as_str()),
+            ("unavailable", "away")
+        );
+        assert_eq!(decoded.document().members["since"], 3);
     }
 }

@@ -1,12 +1,12 @@
 //! The listener and what every request passes through.
 
 mod layers;
+mod router;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use crate::config::ServerSettings;
 
 pub use layers::finish;
+pub use router::{Mappings, Router};
 
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -97,7 +98,7 @@ impl Stop {
 
 /// Serve `app` until `stop`. A head must arrive in time, and there is a cap on connections:
 /// `axum::serve` would hold a half-sent head for ever.
-pub async fn serve(listener: TcpListener, app: Router, settings: &ServerSettings, stop: Stop) {
+pub async fn serve(listener: TcpListener, app: axum::Router, settings: &ServerSettings, stop: Stop) {
     let slots = Arc::new(Semaphore::new(settings.max_connections));
     let header_timeout = Duration::from_secs(settings.header_timeout_s);
     loop {
@@ -126,7 +127,13 @@ pub async fn serve(listener: TcpListener, app: Router, settings: &ServerSettings
     }
 }
 
-async fn connection(socket: TcpStream, peer: SocketAddr, app: Router, header_timeout: Duration, stop: Stop) {
+async fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    app: axum::Router,
+    header_timeout: Duration,
+    stop: Stop,
+) {
     // Answers are written in one go; waiting to fill a packet only adds latency.
     let _ = socket.set_nodelay(true);
     let service = app.map_request(move |mut request: hyper::Request<Incoming>| {

@@ -1,6 +1,7 @@
 //! Every way in which a request can fail, and what the caller hears of it.
 
 use axum::response::{IntoResponse, Response};
+use common::bus::BusError;
 use common::extract::Json;
 use common::problem::Problem;
 use http::{HeaderValue, StatusCode, header};
@@ -40,6 +41,8 @@ pub enum Error {
     Body(Box<Problem>),
     /// Too many notifications.
     TooMany,
+    /// The change is served, but nobody could be told.
+    Bus(BusError),
 }
 
 impl From<BadName> for Error {
@@ -106,6 +109,7 @@ impl IntoResponse for Error {
             Self::NotFound => Problem::not_found(),
             Self::NotReady => Problem::unavailable("the files have not been read yet"),
             Self::Body(problem) => *problem,
+            Self::Bus(error) => error.into(),
             Self::TooMany => Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-notifications",

@@ -9,13 +9,16 @@ pub mod store;
 
 use std::sync::Arc;
 
-use axum::Router;
+use common::bus::Bus;
+use common::clock::Clock;
 use common::core::Core;
+use common::server::Router;
 
 use config::ConfigSettings;
 use domain::access::Credentials;
 use domain::cipher::Keyring;
 use domain::environment::PropertySource;
+use metrics::describe_counter;
 use routes::monitor::Pace;
 use secrecy::SecretString;
 use store::repository::Repository;
@@ -38,6 +41,8 @@ struct Inner {
     accept_empty: bool,
     monitor_secret: Option<SecretString>,
     pace: Pace,
+    bus: Bus,
+    clock: Clock,
 }
 
 impl std::ops::Deref for AppState {
@@ -50,6 +55,10 @@ impl std::ops::Deref for AppState {
 
 /// The router, its background work begun.
 pub async fn build(core: &Core, settings: &ConfigSettings) -> anyhow::Result<Router> {
+    describe_counter!(
+        "config_refresh_total",
+        "Fetches of the remote repository, by outcome"
+    );
     let state = AppState(Arc::new(setup::inner(core, settings).await?));
     Ok(routes::router(state, &settings.config.prefix))
 }

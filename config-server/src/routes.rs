@@ -6,10 +6,12 @@ mod lookup;
 pub(crate) mod monitor;
 mod reader;
 mod resource;
+mod signing;
 mod view;
 
-use axum::Router;
+use axum::middleware;
 use axum::routing::{get, post};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::AppState;
@@ -31,12 +33,14 @@ pub(crate) fn router(state: AppState, prefix: &str) -> Router {
         .route("/decrypt/", post(encryption::decrypt))
         .route("/decrypt/{name}/{profiles}", post(encryption::decrypt_for))
         .route("/monitor", post(monitor::notify))
-        .with_state(state);
-    if prefix.is_empty() {
+        .with_state(state.clone());
+    let routes = if prefix.is_empty() {
         routes
     } else {
         Router::new().nest(prefix, routes)
-    }
+    };
+    // Outside of the prefix: what is signed is the path that was asked for.
+    routes.route_layer(middleware::from_fn_with_state(state, signing::sign))
 }
 
 #[derive(OpenApi)]

@@ -37,6 +37,8 @@ pub(crate) async fn inner(core: &Core, settings: &ConfigSettings) -> anyhow::Res
         accept_empty: served.accept_empty,
         monitor_secret: settings.monitor.secret.clone(),
         pace: Pace::new(settings.monitor.per_minute, core.clock.clone()),
+        bus: core.bus.clone(),
+        clock: core.clock.clone(),
     })
 }
 

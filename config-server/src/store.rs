@@ -3,6 +3,7 @@
 pub mod git;
 pub mod native;
 pub mod repository;
+mod snapshot;
 
 /// A property file larger than this is none; other files have the same limit.
 const LARGEST_FILE: u64 = 1 << 20;

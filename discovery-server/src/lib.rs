@@ -19,11 +19,11 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::actuator::health::Weight;
-use common::config::ServerSettings;
+use common::config::{Live, ServerSettings};
 use common::core::Core;
+use common::server::Router;
 use common::{http, server};
 use tokio_util::sync::CancellationToken;
 
@@ -84,8 +84,8 @@ impl AppState {
 }
 
 /// Assemble the service: its state, its loops and its router.
-pub fn build(core: &Core, settings: &RegistrySettings) -> anyhow::Result<Router> {
-    let discovery = Arc::new(settings.discovery.clone());
+pub fn build(core: &Core, live: &Arc<Live<RegistrySettings>>) -> anyhow::Result<Router> {
+    let discovery = Arc::new(live.current().discovery.clone());
     let board = Arc::new(board(core, &discovery));
     let (peers, links) = Peers::new(&discovery)?;
     let credentials = Credentials::parse(discovery.credentials.as_ref()).map_err(anyhow::Error::msg)?;
@@ -109,6 +109,7 @@ pub fn build(core: &Core, settings: &RegistrySettings) -> anyhow::Result<Router>
         core.background
             .spawn("registry-peer", |stop| link.run(state, client, stop));
     }
+    follow_settings(core, live, Arc::clone(&board));
     watch_health(core, board);
     Ok(routes::router(server.body_limit * BATCH_FACTOR).with_state(state))
 }
@@ -134,6 +135,16 @@ fn board(core: &Core, settings: &config::Discovery) -> Board {
         registry.restore(leases, now + TimeDelta::seconds(settings.grace_s.into()), now);
     }
     Board::new(registry, core.clock.clone(), uuid::Uuid::now_v7().to_string())
+}
+
+/// Whether silent instances are kept is decided anew whenever the settings are read anew.
+fn follow_settings(core: &Core, live: &Live<RegistrySettings>, board: Arc<Board>) {
+    let mut changes = live.changes();
+    core.background.spawn("registry-settings", |stop| async move {
+        while let Some(Some(settings)) = stop.run_until_cancelled(changes.next()).await {
+            board.write(|registry, _| registry.preserve(settings.discovery.preservation()));
+        }
+    });
 }
 
 /// Those who wait for news would hold up the stop: they are answered as soon as the signal comes.

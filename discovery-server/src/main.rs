@@ -7,6 +7,6 @@ use discovery_server::{NAME, build};
 async fn main() -> anyhow::Result<()> {
     let live = config::load::<RegistrySettings>(NAME, DEFAULTS).await?;
     let core = Core::start(&live)?;
-    let router = build(&core, &live.current())?;
+    let router = build(&core, &live)?;
     core.serve(router).await
 }

@@ -12,9 +12,9 @@ mod server;
 
 pub(crate) use replication::{apply, everything_known};
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, put};
+use common::server::Router;
 
 use crate::AppState;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::background::Background;
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -24,12 +24,32 @@ const STALE: Duration = Duration::from_mins(1);
 
 /// Begin all of it.
 pub(crate) fn start(board: &Arc<Board>, snapshot: Option<PathBuf>, background: &Background) {
+    describe_metrics();
     let sweeping = Arc::clone(board);
     background.spawn("registry-sweep", |stop| sweep(sweeping, stop));
     if let Some(file) = snapshot {
         let keeping = Arc::clone(board);
         background.spawn("registry-snapshot", |stop| keep(keeping, file, stop));
     }
+}
+
+fn describe_metrics() {
+    describe_counter!(
+        "eureka_server_evictions_total",
+        "Instances dropped because their lease had ended"
+    );
+    describe_counter!(
+        "eureka_server_refusals_total",
+        "Registrations and changes that were refused"
+    );
+    describe_counter!(
+        "eureka_server_replication_dropped_total",
+        "Changes that a peer was too slow to take"
+    );
+    describe_gauge!(
+        "eureka_server_instances",
+        "Registered instances, by application and status"
+    );
 }
 
 async fn sweep(board: Arc<Board>, stop: CancellationToken) {

@@ -124,3 +124,44 @@ fn a_main_only_starts_things() {
         );
     }
 }
+
+/// Who knows one service finds their way in all.
+#[test]
+fn every_service_has_the_same_shape() {
+    let required = [
+        "Cargo.toml",
+        "config.default.yml",
+        "src/main.rs",
+        "src/lib.rs",
+        "src/config.rs",
+        "src/routes.rs",
+        "src/routes",
+        "src/domain.rs",
+        "src/domain",
+        "src/error.rs",
+        "tests/api/main.rs",
+    ];
+    for service in SERVICES {
+        let home = root().join(service);
+        for name in required {
+            assert!(home.join(name).exists(), "{service} has no {name}");
+        }
+        let keeps_rows = home.join("migrations").exists();
+        assert!(
+            !keeps_rows || home.join("src/store").exists(),
+            "{service} has migrations and no src/store"
+        );
+    }
+}
+
+#[test]
+fn what_goes_into_events_is_said_in_one_file() {
+    for service in SERVICES {
+        let src = root().join(service).join("src");
+        for file in sources(&src) {
+            let says = std::fs::read_to_string(&file).unwrap().contains("Payload::");
+            let may = file == src.join("events.rs") || file.starts_with(src.join("domain"));
+            assert!(!says || may, "{} says what goes into events", file.display());
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use common::auth::{Caller, Role};
-use common::events::{Event, GlassBroken, Payload};
 use common::ids::{RecordId, UserId};
 use http::HeaderMap;
 
@@ -13,6 +12,7 @@ use crate::domain::access::{Denial, Facts, Operation, Rule, decide};
 use crate::domain::record::Outline;
 use crate::domain::text;
 use crate::error::{Error, Target};
+use crate::events;
 use crate::store::{self, Database};
 
 /// The header by which a doctor reads in an emergency.
@@ -179,15 +179,7 @@ async fn log(
 ) -> Result<(), Error> {
     let at = app.clock.now();
     let broken = outcome == Ok(Rule::BreakGlass);
-    let event = broken.then(|| {
-        let (patient_id, doctor_id) = (attempt.patient, attempt.caller.id);
-        let payload = Payload::RecordAccessedByBreakGlass(GlassBroken {
-            patient_id,
-            doctor_id,
-            accessed_at: at,
-        });
-        Event::new(crate::NAME, patient_id, at, &payload)
-    });
+    let event = broken.then(|| events::glass_broken(attempt.patient, attempt.caller.id, at));
     let entry = Entry {
         caller: attempt.caller,
         patient: attempt.patient,

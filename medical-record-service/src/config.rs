@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use common::broker::AmqpSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -16,7 +15,6 @@ pub const DEFAULTS: &str = include_str!("../config.default.yml");
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     pub mongodb: MongoSettings,
-    pub amqp: AmqpSettings,
     pub records: RecordSettings,
 }
 

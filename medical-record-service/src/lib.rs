@@ -20,7 +20,6 @@ pub mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use common::actuator::health::Weight;
 use common::auth::Verifier;
@@ -31,6 +30,8 @@ use common::clock::Clock;
 use common::config::Live;
 use common::core::Core;
 use common::page::Cursors;
+use common::server::Router;
+use metrics::describe_counter;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use utoipa::OpenApi;
@@ -87,7 +88,8 @@ impl AppState {
 /// Reach for database and broker, and assemble the service.
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let db = store::connect(&settings.current().mongodb).await?;
-    let broker = Broker::start(&settings.current().amqp, &core.background);
+    let broker = core.broker()?;
+    core.await_tokens();
     assemble(core, settings, db, broker)
 }
 
@@ -130,6 +132,12 @@ fn watch(core: &Core, state: &AppState, broker: Broker) {
     core.health.add("rabbit", Weight::Shown, move || {
         std::future::ready(broker.health())
     });
+    let waiting = state.clone();
+    core.health.add("outbox", Weight::Shown, move || {
+        let state = waiting.clone();
+        async move { backlog(&state).await.map_err(|error| error.to_string()) }
+    });
+    describe_metrics();
     let state = state.clone();
     core.background.spawn("record-store", |stop| async move {
         while let Err(error) = state.db().await {
@@ -146,6 +154,31 @@ async fn ping(state: &AppState) -> Result<serde_json::Value, store::Error> {
     let db = state.db().await?;
     store::ping(db).await?;
     Ok(json!({ "database": db.name() }))
+}
+
+async fn backlog(state: &AppState) -> Result<serde_json::Value, store::Error> {
+    let (waiting, oldest) = store::outbox::backlog(state.db().await?).await?;
+    let age = oldest.map(|at| (state.clock.now() - at).num_seconds().max(0));
+    Ok(json!({ "pending": waiting, "oldest_age_s": age }))
+}
+
+fn describe_metrics() {
+    describe_counter!(
+        "records_access_total",
+        "Entries in the access log, by action, outcome and rule"
+    );
+    describe_counter!(
+        "records_integrity_failures_total",
+        "Stored data that turned out to be damaged or changed"
+    );
+    describe_counter!(
+        "records_malware_refused_total",
+        "Uploads refused because they look like malware"
+    );
+    describe_counter!(
+        "records_uploads_swept_total",
+        "Unfinished uploads that were removed"
+    );
 }
 
 /// The public endpoints as OpenAPI describes them.

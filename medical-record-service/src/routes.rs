@@ -10,10 +10,10 @@ pub mod records;
 pub mod view;
 pub mod withdrawal;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{delete, get, post, put};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::{AppState, bounded};

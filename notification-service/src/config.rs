@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 
-use common::broker::AmqpSettings;
 use common::config;
 use common::mysql::MySqlSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
+
+use crate::domain::texts::Messages;
 
 /// The embedded defaults.
 pub const DEFAULTS: &str = include_str!("../config.default.yml");
@@ -13,10 +14,9 @@ pub const DEFAULTS: &str = include_str!("../config.default.yml");
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     pub mysql: MySqlSettings,
-    pub amqp: AmqpSettings,
     pub events: EventSettings,
     pub public: PublicSettings,
-    pub messages: MessageSettings,
+    pub messages: Messages,
     pub email: EmailSettings,
     pub mail: MailSettings,
     pub sendgrid: SendGridSettings,
@@ -37,12 +37,6 @@ pub struct EventSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct PublicSettings {
     pub base_url: Url,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct MessageSettings {
-    pub clinic: String,
-    pub reset_link: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -125,8 +119,9 @@ impl config::Settings for Settings {
     fn check(&self) -> Result<(), String> {
         safe_base(&self.sendgrid.base_url, "sendgrid.base_url")?;
         safe_base(&self.twilio.base_url, "twilio.base_url")?;
-        if !self.messages.reset_link.contains("{token}") {
-            return Err("messages.reset_link must hold {token}".to_owned());
+        self.messages.check()?;
+        if self.email.from.parse::<lettre::Address>().is_err() {
+            return Err("email.from is not an address".to_owned());
         }
         if self.sending.batch == 0 || self.events.prefetch == 0 {
             return Err("sending.batch and events.prefetch must be at least 1".to_owned());
@@ -160,7 +155,7 @@ pub fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    const NEEDED: &str = "mysql: {url: 'mysql://x@localhost/x'}\namqp: {url: 'amqp://localhost'}";
+    const NEEDED: &str = "mysql: {url: 'mysql://x@localhost/x'}";
 
     fn settings(more: &str) -> anyhow::Result<()> {
         config::from_yaml::<Settings>("notification-service", &[DEFAULTS, NEEDED, more]).map(drop)
@@ -188,6 +183,17 @@ mod tests {
             "messages: {reset_link: '{base}'}",
             "sending: {batch: 0}",
             "email: {transport: pigeon}",
+            "email: {from: nobody}",
+            "messages: {clinic: \"a\\nb\"}",
+            "messages: {greeting: 'Hello {surname},'}",
+            "messages: {templates: {record_created: {text: 'It is about {diagnosis}.'}}}",
+            "messages: {templates: {record_created: {sms: 'On {start}.'}}}",
+            "messages: {templates: {record_created: {subject: \"a\\r\\nBcc: b\"}}}",
+            "messages: {templates: {record_created: {text: ''}}}",
+            "messages: {templates: {record_created: {html: '<b>'}}}",
+            "messages: {templates: {record_created: null}}",
+            "messages: {templates: {record_deleted: {subject: a, text: b, sms: c}}}",
+            "messages: {templates: {message: {subject: a, text: b, sms: c}}}",
         ] {
             assert!(settings(bad).is_err(), "{bad}");
         }

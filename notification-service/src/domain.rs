@@ -9,5 +9,6 @@ pub mod reminder;
 pub mod status;
 pub mod template;
 pub mod text;
+pub mod texts;
 pub mod visit;
 pub mod wording;

@@ -12,7 +12,6 @@ pub mod transport;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::FromRef;
 use common::actuator::Weight;
 use common::auth::Verifier;
@@ -24,6 +23,8 @@ use common::config::Live;
 use common::core::Core;
 use common::mysql;
 use common::page::Cursors;
+use common::server::Router;
+use metrics::describe_counter;
 use sqlx::MySqlPool;
 use sqlx::migrate::Migrator;
 use utoipa::OpenApi;
@@ -61,7 +62,8 @@ impl FromRef<AppState> for Verifier {
 /// Bring the database up to date, reach for the broker, and assemble the service.
 pub async fn build(core: &Core, settings: Arc<Live<Settings>>) -> anyhow::Result<Router> {
     let pool = mysql::connect(&settings.current().mysql, &MIGRATOR).await?;
-    let broker = Broker::start(&settings.current().amqp, &core.background);
+    let broker = core.broker()?;
+    core.await_tokens();
     let parts = Parts::new(core, settings, pool)?;
     parts.start(core, &broker);
     Ok(parts.router(core))
@@ -114,11 +116,11 @@ impl Parts {
     }
 
     fn watch(&self, core: &Core, broker: Broker) {
-        let pool = self.listener.pool.clone();
-        core.health.add("db", Weight::Needed, move || {
-            let pool = pool.clone();
-            async move { mysql::ping(&pool).await }
-        });
+        mysql::watch(core, &self.listener.pool);
+        describe_counter!(
+            "notifications_sent_total",
+            "Attempts to send a notice, by channel and outcome"
+        );
         // Without the broker nothing new is heard of, but what is known is sent and shown.
         core.health.add("rabbit", Weight::Shown, move || {
             std::future::ready(broker.health())

@@ -3,9 +3,9 @@
 pub mod notifications;
 pub mod webhooks;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::AppState;
@@ -19,7 +19,7 @@ pub fn router(state: AppState) -> Router {
         .route("/webhooks/twilio/status", post(twilio::status))
         .route("/webhooks/twilio/inbound", post(twilio::inbound))
         .route("/webhooks/sendgrid/events", post(sendgrid::events))
-        .layer(DefaultBodyLimit::max(WEBHOOK_LIMIT));
+        .route_layer(DefaultBodyLimit::max(WEBHOOK_LIMIT));
     Router::new()
         .route("/notify", post(notifications::notify))
         .route("/notifications", get(notifications::list))

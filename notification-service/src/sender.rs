@@ -137,7 +137,7 @@ impl Sender {
                 let begun = claims::begin(&mut db, one, self.provider(one.channel), now).await?;
                 drop(db);
                 if begun {
-                    self.hand_over(one, ready).await
+                    self.hand_over(one, &ready).await
                 } else {
                     Ok(())
                 }
@@ -153,7 +153,7 @@ impl Sender {
     }
 
     /// The one place where a message leaves the house.
-    async fn hand_over(&self, one: &Claimed, ready: Ready) -> sqlx::Result<()> {
+    async fn hand_over(&self, one: &Claimed, ready: &Ready) -> sqlx::Result<()> {
         let ticket = Ticket {
             id: one.id,
             attempt: one.attempts + 1,

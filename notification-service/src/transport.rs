@@ -6,10 +6,12 @@ mod sendgrid;
 mod smtp;
 mod twilio;
 
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::config::HttpClientSettings;
 use common::http;
 use common::ids::NotificationId;
+use lettre::Address;
 use reqwest::Response;
 
 use crate::config::{EmailTransport, Settings, SmsTransport};
@@ -63,7 +65,11 @@ impl Email {
     /// # Errors
     /// When the settings of the chosen transport are incomplete or unsafe.
     pub fn from_settings(settings: &Settings) -> anyhow::Result<Self> {
-        let from = mime::sender(&settings.email.from, &settings.messages.clinic)?;
+        let from: Address = settings
+            .email
+            .from
+            .parse()
+            .context("email.from is not an address")?;
         Ok(match settings.email.transport {
             EmailTransport::SendGrid => Self::SendGrid(SendGrid::new(&settings.sendgrid, from, client()?)?),
             EmailTransport::Smtp => Self::Smtp(Smtp::new(&settings.smtp, from)?),

@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use common::auth::Role;
-use common::events::{AccountChange, Payload};
 use common::ids::UserId;
 use common::mysql;
 use secrecy::SecretString;
@@ -12,8 +11,9 @@ use crate::config::AdminSettings;
 use crate::domain::audit::Entry;
 use crate::domain::email::Email;
 use crate::domain::password;
-use crate::domain::user::{NewAccount, verification_str};
+use crate::domain::user::NewAccount;
 use crate::error::Error;
+use crate::events;
 use crate::hashing::Turn;
 use crate::state::AppState;
 use crate::store::guards::{self, Guard};
@@ -53,18 +53,7 @@ async fn insert(change: &mut Change, new: &NewAccount, hash: &str, entry: Entry)
     if let Some(profile) = &new.doctor {
         doctors::insert(change.db(), new.id, profile).await?;
     }
-    let verification = new
-        .doctor
-        .as_ref()
-        .map(|profile| verification_str(profile.verification).to_owned());
-    change.tell(
-        new.id,
-        &Payload::UserRegistered(AccountChange {
-            user_id: new.id,
-            role: new.role,
-            verification,
-        }),
-    );
+    change.tell(new.id, &events::registered(new));
     change.note(entry.about(new.id).with("role", new.role.as_str()));
     Ok(())
 }

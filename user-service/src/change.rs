@@ -12,6 +12,9 @@ use crate::error::Error;
 use crate::state::AppState;
 use crate::store::{audit, revocations};
 
+/// How far clocks may differ, beside the leeway that verifiers give.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(60);
+
 /// An open transaction and what is to be told when it commits.
 pub struct Change {
     state: AppState,
@@ -69,7 +72,7 @@ impl Change {
         for event in &self.events {
             outbox::push(&mut self.tx, event).await?;
         }
-        let until = self.now + TimeDelta::seconds(state.settings().token.access_life_s + 60);
+        let until = self.now + longest_life(&state);
         revocations::insert(&mut self.tx, &self.revoked, until).await?;
         for entry in self.entries {
             audit::append(&mut self.tx, &state.secrets.audit, entry, self.now).await?;
@@ -84,4 +87,11 @@ impl Change {
         }
         Ok(())
     }
+}
+
+/// How long a token may be good that was issued until now: under today's settings or earlier, longer ones.
+fn longest_life(state: &AppState) -> TimeDelta {
+    let auth = &state.core.settings.auth;
+    let life = state.settings().token.access_life_s.max(auth.max_lifetime_s);
+    TimeDelta::seconds(life + auth.leeway_s) + CLOCKS_DIFFER
 }

@@ -1,8 +1,7 @@
 //! The typed settings; `config.default.yml` says what each is for.
 
 use chrono::TimeDelta;
-use common::auth::Role;
-use common::broker::AmqpSettings;
+use common::auth::{AuthSettings, Role};
 use common::mysql::MySqlSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -16,8 +15,9 @@ pub const DEFAULTS: &str = include_str!("../config.default.yml");
 /// The user-service's own settings.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
+    /// Shared by all services: what their verifiers accept.
+    pub auth: AuthSettings,
     pub mysql: MySqlSettings,
-    pub amqp: AmqpSettings,
     pub master: MasterSettings,
     pub service: ServiceSecrets,
     pub admin: AdminSettings,
@@ -107,7 +107,44 @@ pub struct ClientSettings {
 
 impl common::config::Settings for Settings {
     fn check(&self) -> Result<(), String> {
-        let positive = [
+        let positive = self.positive();
+        if let Some((key, value)) = positive.iter().find(|(_, value)| *value <= 0) {
+            return Err(format!("{key} is {value}, must be more than 0"));
+        }
+        let longest = self.auth.max_lifetime_s;
+        let refusals = [
+            (
+                self.signing_key.lead_s < 3,
+                "signing_key.lead_s must be at least 3: every instance must know a key before it signs",
+            ),
+            (
+                self.token.access_life_s > longest || self.token.service_life_s > longest,
+                "token.access_life_s and .service_life_s must be at most auth.max_lifetime_s: no service accepts more",
+            ),
+            (
+                self.token.refresh_grace_s < 0,
+                "token.refresh_grace_s must not be negative",
+            ),
+            (
+                self.throttle.longest_pause_s < self.throttle.first_pause_s,
+                "throttle.longest_pause_s must not be less than .first_pause_s",
+            ),
+            (
+                self.password.is_weak() && !cfg!(debug_assertions),
+                "password.memory_kib must be at least 19456 and password.passes at least 2",
+            ),
+        ];
+        match refusals.iter().find(|(refused, _)| *refused) {
+            Some((_, why)) => Err((*why).to_owned()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Settings {
+    fn positive(&self) -> [(&'static str, i64); 19] {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        [
             ("token.access_life_s", self.token.access_life_s),
             ("token.service_life_s", self.token.service_life_s),
             ("session.staff_idle_min", self.session.staff_idle_min),
@@ -116,22 +153,28 @@ impl common::config::Settings for Settings {
             ("session.patient_life_min", self.session.patient_life_min),
             ("session.at_most", self.session.at_most),
             ("signing_key.max_age_days", self.signing_key.max_age_days),
+            ("password.passes", self.password.passes.into()),
+            ("password.queue", count(self.password.queue)),
+            (
+                "password.patience_ms",
+                i64::try_from(self.password.patience_ms).unwrap_or(i64::MAX),
+            ),
             ("password_reset.life_min", self.password_reset.life_min),
+            ("password_reset.per_hour", self.password_reset.per_hour),
             ("throttle.account_failures", self.throttle.account_failures.into()),
+            ("throttle.first_pause_s", self.throttle.first_pause_s),
+            ("throttle.longest_pause_s", self.throttle.longest_pause_s),
+            ("throttle.forget_h", self.throttle.forget_h),
             ("throttle.address_failures", self.throttle.address_failures.into()),
             ("throttle.address_refill_s", self.throttle.address_refill_s),
-        ];
-        match positive.iter().find(|(_, value)| *value <= 0) {
-            Some((key, value)) => Err(format!("{key} is {value}, must be more than 0")),
-            None if self.signing_key.lead_s < 3 => Err(
-                "signing_key.lead_s must be at least 3: every instance must know a key before it signs"
-                    .to_owned(),
-            ),
-            None if self.password.memory_kib < 19_456 && !cfg!(debug_assertions) => {
-                Err("password.memory_kib must be at least 19456".to_owned())
-            }
-            None => Ok(()),
-        }
+        ]
+    }
+}
+
+impl PasswordSettings {
+    /// Weaker than what is recommended against a stolen table.
+    fn is_weak(&self) -> bool {
+        self.memory_kib < 19_456 || self.passes < 2
     }
 }
 
@@ -167,6 +210,35 @@ impl ThrottleSettings {
         Policy::Bucket {
             burst: self.address_failures,
             refill: TimeDelta::seconds(self.address_refill_s),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_that_cost_an_attacker_little_are_weak() {
+        let settings = |memory_kib, passes| PasswordSettings {
+            memory_kib,
+            passes,
+            lanes: 1,
+            hashes_at_once: 1,
+            queue: 1,
+            patience_ms: 1,
+        };
+        for (memory_kib, passes, weak) in [
+            (19_456, 2, false),
+            (65_536, 3, false),
+            (19_455, 2, true),
+            (19_456, 1, true),
+        ] {
+            assert_eq!(
+                settings(memory_kib, passes).is_weak(),
+                weak,
+                "{memory_kib} KiB, {passes}"
+            );
         }
     }
 }

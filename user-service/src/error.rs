@@ -44,6 +44,9 @@ pub enum Error {
     /// It would leave nobody to administer the house.
     #[error("last admin")]
     LastAdmin,
+    /// Administrators change each other's role, not their own.
+    #[error("own role")]
+    OwnRole,
     /// Does not exist, or the caller may not know that it does.
     #[error("not found")]
     NotFound,
@@ -90,6 +93,7 @@ impl From<Error> for Problem {
             Error::RefreshRefused => credentials("refresh-refused", "The session is over; log in again"),
             Error::Busy => Self::unavailable("too many people are logging in at this moment").retry_after(2),
             Error::LastAdmin => Self::conflict("last-admin", "The last active administrator stays"),
+            Error::OwnRole => Self::conflict("own-role", "Another administrator must change your role"),
             Error::NotFound => Self::not_found(),
             Error::Database(error) => mysql::problem(&error),
             Error::Internal(error) => {

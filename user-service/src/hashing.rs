@@ -70,7 +70,7 @@ impl Hasher {
         let inner = &self.0;
         if inner.queued.fetch_add(1, Ordering::Relaxed) >= inner.queue {
             inner.queued.fetch_sub(1, Ordering::Relaxed);
-            metrics::counter!("user.password.shed").increment(1);
+            metrics::counter!("user_password_shed_total").increment(1);
             return Err(Error::Busy);
         }
         let place = Place(inner);
@@ -82,7 +82,7 @@ impl Hasher {
                 permit: Arc::new(permit),
             });
         }
-        metrics::counter!("user.password.shed").increment(1);
+        metrics::counter!("user_password_shed_total").increment(1);
         Err(Error::Busy)
     }
 }

@@ -19,6 +19,7 @@ use crate::domain::secrets::Secrets;
 use crate::domain::signing_key::{NewKey, Term, jwk, rotation_due, signer};
 use crate::error::Error;
 use crate::store::guards::{self, Guard};
+use crate::store::revocations;
 use crate::store::signing_keys::{self, Sealed};
 
 /// Well below the lead of a new key, so that no instance still lacks it when it signs.
@@ -185,6 +186,9 @@ impl Keyring {
             term.signs_from + TimeDelta::seconds(longest + 60)
         };
         signing_keys::expire_others(tx, &key.kid, end).await?;
+        if withdraw {
+            revocations::announce(tx).await?;
+        }
         tracing::info!(kid = key.kid, withdraw, "new signing key");
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Logging in: the same answer in the same time for whatever is wrong.
 
 use common::ids::UserId;
-use common::mysql;
 use secrecy::SecretString;
 
 use crate::change::Change;
@@ -12,7 +11,7 @@ use crate::domain::password;
 use crate::domain::user::{Credentials, Status};
 use crate::error::Error;
 use crate::second_factor::{self, Checked};
-use crate::sessions::{self, Tokens};
+use crate::sessions::{self, Reason, Tokens};
 use crate::state::AppState;
 use crate::store::credentials;
 use crate::throttle::Watch;
@@ -42,19 +41,18 @@ struct Visitor<'a> {
 /// Log in.
 pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Result<LoggedIn, Error> {
     let key = key_of(&attempt.email);
-    let user = credentials::find_by_email(&mut *state.db.acquire().await?, &key).await?;
+    let nearest = credentials::find_nearest(&mut *state.db.acquire().await?, &key).await?;
+    // Checking a password nobody has must cost what a check costs at one of the accounts that exist.
+    let stored = nearest.as_ref().map(|(_, nearest)| nearest.password_hash.clone());
+    let user = nearest.filter(|(is_it, _)| *is_it).map(|(_, user)| user);
     let id = user.as_ref().map(|user| user.id);
     let visitor = Visitor {
         client,
         watch: Watch::of(state, id, &key, client).await?,
         user: id,
     };
-    visitor.watch.check(state).await?;
-    let turn = state.hasher.turn().await?;
-    // Again, now that it is our turn: no more guesses are looked at than there are cores.
-    visitor.watch.check(state).await?;
+    let turn = visitor.watch.turn(state).await?;
     let typed = password::normalized(&attempt.password);
-    let stored = user.as_ref().map(|user| user.password_hash.clone());
     let verified = turn.verify(typed.clone(), stored).await?;
     let Some(user) = user.filter(|user| verified.matches && user.status == Status::Active) else {
         return Err(visitor
@@ -100,10 +98,21 @@ async fn enter(
     if current.status != Status::Active || current.password_hash != user.password_hash {
         return Err(Error::WrongCredentials);
     }
+    let client = visitor.client;
+    let entry = |action| {
+        Entry::done(action)
+            .by(user.id)
+            .about(user.id)
+            .from(client.network())
+    };
     let recovery_codes =
-        match second_factor::check(state, &mut change, &current, attempt.code.as_ref()).await? {
+        match second_factor::check(state, &mut change, (&current, client), attempt.code.as_ref()).await? {
             Checked::Passed => Vec::new(),
-            Checked::Enrolled(codes) => codes,
+            Checked::Enrolled(codes) => {
+                sessions::end_all(&mut change, current.id, None, Reason::SecondFactorChanged).await?;
+                change.note(entry("second_factor.enrolled"));
+                codes
+            }
             Checked::Missing => return Err(Error::SecondFactorRequired),
             Checked::Wrong => return Err(Error::WrongCode),
             Checked::MustEnrol { secret, otpauth_url } => {
@@ -115,13 +124,8 @@ async fn enter(
     if let Some(stronger) = stronger {
         credentials::rehash(change.db(), current.id, &current.password_hash, &stronger).await?;
     }
-    let tokens = sessions::begin(state, &mut change, &current, visitor.client).await?;
-    change.note(
-        Entry::done("login")
-            .by(current.id)
-            .about(current.id)
-            .from(visitor.client.network()),
-    );
+    let tokens = sessions::begin(state, &mut change, &current, client).await?;
+    change.note(entry("login"));
     change.commit().await?;
     Ok(LoggedIn {
         user: current,
@@ -133,21 +137,9 @@ async fn enter(
 impl Visitor<'_> {
     /// Count and remember the failure; what to answer.
     async fn refused(&self, state: &AppState, reason: &'static str, answer: Error) -> Error {
-        let count = || async {
-            let mut change = Change::begin(state).await?;
-            let paused = self.watch.failed(state, &mut change).await?;
-            let mut entry = Entry::refused("login", reason)
-                .from(self.client.network())
-                .with("paused", paused);
-            entry.user = self.user;
-            change.note(entry);
-            change.commit().await
-        };
-        metrics::counter!("user.login.refused").increment(1);
-        // A failure that could not be counted must not be one more free guess.
-        mysql::retry(Error::is_retryable, count)
-            .await
-            .err()
-            .unwrap_or(answer)
+        let mut entry = Entry::refused("login", reason).from(self.client.network());
+        entry.user = self.user;
+        metrics::counter!("user_login_refused_total").increment(1);
+        self.watch.refused(state, &entry, answer).await
     }
 }

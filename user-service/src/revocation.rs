@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::auth::{RevocationFeed, Revocations, RevokedSession};
 use common::clock::Clock;
 use sqlx::MySqlPool;
@@ -11,10 +11,13 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::store::revocations;
+use crate::store::{revocations, signing_keys};
 
 /// How soon an instance sees what another one revoked.
 const POLL: Duration = Duration::from_millis(250);
+/// How far the clocks of two instances may differ: a key that one of them just withdrew is over for the other too.
+/// Keys that end by age are published for longer than this after their last token.
+const CLOCKS: TimeDelta = TimeDelta::seconds(10);
 
 /// The feed of revoked sessions, the same from every instance.
 #[derive(Clone)]
@@ -67,6 +70,7 @@ impl Feed {
             seq: u64::try_from(newest).unwrap_or(0),
             sessions,
             users: Vec::new(),
+            keys: signing_keys::over(&mut connection, now + CLOCKS).await?,
         })
     }
 

@@ -12,8 +12,8 @@ pub mod second_factor;
 pub mod sessions;
 pub mod views;
 
-use axum::Router;
 use axum::routing::{delete, get, post, put};
+use common::server::Router;
 use utoipa::OpenApi;
 
 use crate::state::AppState;

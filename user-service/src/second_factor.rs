@@ -5,6 +5,8 @@ use common::ids::UserId;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::change::Change;
+use crate::client::Client;
+use crate::domain::audit::Entry;
 use crate::domain::second_factor::{Authenticator, RECOVERY_CODES, recovery_code, recovery_hash};
 use crate::domain::user::Credentials;
 use crate::error::Error;
@@ -25,19 +27,19 @@ pub enum Checked {
     MustEnrol { secret: String, otpauth_url: String },
 }
 
-/// Check the second factor of `user`, whose row is locked.
+/// Check the second factor of `user`, whose row is locked, at a login from `client`.
 pub async fn check(
     state: &AppState,
     change: &mut Change,
-    user: &Credentials,
+    (user, client): (&Credentials, &Client),
     code: Option<&SecretString>,
 ) -> Result<Checked, Error> {
     let stored = second_factors::find(change.db(), user.id).await?;
-    let required = user.role == Role::Admin && state.settings().second_factor.required_for_admin;
+    let required = is_required(state, user.role);
     match (stored, code) {
         (Some(stored), None) if stored.confirmed_at.is_some() => Ok(Checked::Missing),
         (Some(stored), Some(code)) if stored.confirmed_at.is_some() => {
-            let good = accept(state, change, user, &stored, code).await?;
+            let good = accept(state, change, (user, client), &stored, code).await?;
             Ok(if good { Checked::Passed } else { Checked::Wrong })
         }
         _ if !required => Ok(Checked::Passed),
@@ -49,7 +51,7 @@ pub async fn check(
             }
         }
         _ => {
-            let app = begin(state, change, user).await?;
+            let app = begin(state, change, (user, client)).await?;
             let otpauth_url = app.url().map_err(anyhow::Error::from)?;
             Ok(Checked::MustEnrol {
                 secret: app.secret_text(),
@@ -59,11 +61,25 @@ pub async fn check(
     }
 }
 
+/// One of this role must have a second factor.
+pub fn is_required(state: &AppState, role: Role) -> bool {
+    role == Role::Admin && state.settings().second_factor.required_for_admin
+}
+
+/// `user` must have a second factor and has none: a session from before that was asked for goes on no longer.
+pub async fn is_lacking(state: &AppState, change: &mut Change, user: &Credentials) -> Result<bool, Error> {
+    if !is_required(state, user.role) {
+        return Ok(false);
+    }
+    let stored = second_factors::find(change.db(), user.id).await?;
+    Ok(stored.is_none_or(|stored| stored.confirmed_at.is_none()))
+}
+
 /// Begin to set up an authenticator app. Nothing is demanded before [`finish`].
 pub async fn begin(
     state: &AppState,
     change: &mut Change,
-    user: &Credentials,
+    (user, client): (&Credentials, &Client),
 ) -> Result<Authenticator, Error> {
     let app = Authenticator::generate(&user.email).map_err(anyhow::Error::from)?;
     let sealed = state
@@ -72,6 +88,7 @@ pub async fn begin(
         .map_err(anyhow::Error::from)?;
     let now = change.now();
     second_factors::begin(change.db(), user.id, &sealed, now).await?;
+    change.note(entry("second_factor.begun", user, client));
     Ok(app)
 }
 
@@ -96,7 +113,7 @@ pub async fn finish(
 pub async fn accept(
     state: &AppState,
     change: &mut Change,
-    user: &Credentials,
+    (user, client): (&Credentials, &Client),
     stored: &Stored,
     code: &SecretString,
 ) -> Result<bool, Error> {
@@ -105,7 +122,11 @@ pub async fn accept(
     }
     let hash = recovery_hash(&state.secrets.recovery, user.id, code);
     let now = change.now();
-    Ok(second_factors::use_code(change.db(), user.id, &hash, now).await?)
+    let good = second_factors::use_code(change.db(), user.id, &hash, now).await?;
+    if good {
+        change.note(entry("second_factor.recovery_code_used", user, client));
+    }
+    Ok(good)
 }
 
 async fn accept_code(
@@ -140,4 +161,11 @@ async fn confirm(state: &AppState, change: &mut Change, user: UserId) -> Result<
 
 fn context(user: UserId) -> String {
     format!("second factor {user}")
+}
+
+fn entry(action: &'static str, user: &Credentials, client: &Client) -> Entry {
+    Entry::done(action)
+        .by(user.id)
+        .about(user.id)
+        .from(client.network())
 }

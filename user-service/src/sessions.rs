@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::auth::{ACCESS_TYPE, AccessClaims, Role};
-use common::events::{Payload, SessionEnd};
 use common::ids::{SessionId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -14,6 +13,8 @@ use crate::domain::refresh::{Presented, Rotation, Verdict};
 use crate::domain::secrets::random;
 use crate::domain::user::{Credentials, Status};
 use crate::error::Error;
+use crate::events;
+use crate::second_factor;
 use crate::state::AppState;
 use crate::store::credentials;
 use crate::store::sessions::{self, NewSession, Stored};
@@ -168,7 +169,8 @@ async fn entitled(state: &AppState, change: &mut Change, stored: &Stored) -> Res
     let (idle, _) = state.settings().session.limits(user.role);
     let now = change.now();
     let open = stored.ended_at.is_none() && now < stored.expires_at && now < stored.last_used_at + idle;
-    if open && user.status == Status::Active {
+    let welcome = open && user.status == Status::Active;
+    if welcome && !second_factor::is_lacking(state, change, &user).await? {
         Ok(user)
     } else {
         Err(Error::RefreshRefused)
@@ -203,7 +205,7 @@ pub async fn end(
         return Ok(false);
     }
     change.revoke(session);
-    change.tell(session, &ended(user, Some(session), reason, now));
+    change.tell(session, &events::session_ended(user, Some(session), reason, now));
     Ok(true)
 }
 
@@ -222,17 +224,8 @@ pub async fn end_all(
             change.revoke(session);
         }
     }
-    change.tell(user, &ended(user, None, reason, now));
+    change.tell(user, &events::session_ended(user, None, reason, now));
     Ok(())
-}
-
-fn ended(user_id: UserId, session_id: Option<SessionId>, reason: Reason, ended_at: DateTime<Utc>) -> Payload {
-    Payload::SessionEnded(SessionEnd {
-        user_id,
-        session_id,
-        ended_at,
-        reason: reason.as_str().to_owned(),
-    })
 }
 
 /// How long sessions of `role` live unused.

@@ -41,6 +41,9 @@ pub async fn change(
     if was && !stays && users::count_active_admins(change.db()).await? <= 1 {
         return Err(Error::LastAdmin);
     }
+    if admin.is(id) && role != before.role {
+        return Err(Error::OwnRole);
+    }
     if role == Role::Doctor {
         ensure_profile(&mut change, id, wanted.doctor).await?;
     }

@@ -3,12 +3,15 @@
 use chrono::DateTime;
 use chrono::Utc;
 use common::ids::UserId;
+use common::mysql;
 
 use crate::change::Change;
 use crate::client::Client;
+use crate::domain::audit::Entry;
 use crate::domain::secrets::fingerprint;
 use crate::domain::throttle::Policy;
 use crate::error::Error;
+use crate::hashing::Turn;
 use crate::state::AppState;
 use crate::store::sessions;
 use crate::store::throttles::{self, Scope, Subject};
@@ -36,11 +39,8 @@ impl Watch {
         let id = user.unwrap_or(UserId::from(uuid::Uuid::nil()));
         let known = sessions::knows_address(&mut *state.db.acquire().await?, id, &network).await?;
         let account = match user {
-            Some(_) if known => (
-                Scope::Device,
-                fingerprint(&[id.uuid().as_bytes(), network.as_bytes()]),
-            ),
-            Some(_) => (Scope::Account, fingerprint(&[id.uuid().as_bytes()])),
+            Some(_) if known => of_device(id, &network),
+            Some(_) => of_account(id),
             None => (Scope::Account, fingerprint(&[b"nobody", email_key.as_bytes()])),
         };
         Ok(Self {
@@ -49,8 +49,16 @@ impl Watch {
         })
     }
 
-    /// Go on, or [`Error::Throttled`].
-    pub async fn check(&self, state: &AppState) -> Result<(), Error> {
+    /// Go on with the right to use a core, or [`Error::Throttled`]. Looked at once more when it is our turn: no more
+    /// guesses are looked at than there are cores.
+    pub async fn turn(&self, state: &AppState) -> Result<Turn, Error> {
+        self.check(state).await?;
+        let turn = state.hasher.turn().await?;
+        self.check(state).await?;
+        Ok(turn)
+    }
+
+    async fn check(&self, state: &AppState) -> Result<(), Error> {
         let now = state.core.clock.now();
         let mut connection = state.db.acquire().await?;
         let mut longest = None;
@@ -61,14 +69,28 @@ impl Watch {
         match longest {
             None => Ok(()),
             Some(pause) => {
-                metrics::counter!("user.login.throttled").increment(1);
+                metrics::counter!("user_login_throttled_total").increment(1);
                 Err(Error::Throttled(pause))
             }
         }
     }
 
+    /// Count and remember a failure; what to answer. One that could not be counted must not be one more free guess.
+    pub async fn refused(&self, state: &AppState, entry: &Entry, answer: Error) -> Error {
+        let count = || async {
+            let mut change = Change::begin(state).await?;
+            let paused = self.failed(state, &mut change).await?;
+            change.note(entry.clone().with("paused", paused));
+            change.commit().await
+        };
+        mysql::retry(Error::is_retryable, count)
+            .await
+            .err()
+            .unwrap_or(answer)
+    }
+
     /// Count a failure; true if it is the one that begins a pause.
-    pub async fn failed(&self, state: &AppState, change: &mut Change) -> Result<bool, Error> {
+    async fn failed(&self, state: &AppState, change: &mut Change) -> Result<bool, Error> {
         let now = change.now();
         let paused = count(change, &self.account, &state.settings().throttle.account(), now).await?;
         count(change, &self.address, &state.settings().throttle.address(), now).await?;
@@ -94,8 +116,20 @@ async fn count(
     Ok(tally.pause(now).is_some())
 }
 
-/// Forget what strangers failed at the account of `user`.
-pub async fn forgive(change: &mut Change, user: UserId) -> Result<(), Error> {
-    let subject = (Scope::Account, fingerprint(&[user.uuid().as_bytes()]));
-    Ok(throttles::forget(change.db(), &subject).await?)
+/// Forget what was failed at the account of `user`: by strangers, and at the address of `client`, who has just proved
+/// to be the owner.
+pub async fn forgive(change: &mut Change, user: UserId, client: &Client) -> Result<(), Error> {
+    for subject in [of_account(user), of_device(user, &client.network())] {
+        throttles::forget(change.db(), &subject).await?;
+    }
+    Ok(())
+}
+
+fn of_account(user: UserId) -> Subject {
+    (Scope::Account, fingerprint(&[user.uuid().as_bytes()]))
+}
+
+fn of_device(user: UserId, network: &str) -> Subject {
+    let subject = fingerprint(&[user.uuid().as_bytes(), network.as_bytes()]);
+    (Scope::Device, subject)
 }

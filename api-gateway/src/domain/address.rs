@@ -85,16 +85,30 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
+/// So many keys there are for all networks together while memory is short.
+pub const SHARED_KEYS: usize = 1 << SHARED_BITS;
+const SHARED_BITS: u32 = 17;
+
 /// The key that a caller is counted under. An IPv6 network of 64 bits is one customer; below that anyone
-/// can have as many addresses as they like. While memory is short, `coarse` counts whole neighbourhoods.
-pub fn limit_key(address: IpAddr, coarse: bool) -> u128 {
-    let narrowed = match (address.to_canonical(), coarse) {
-        (IpAddr::V4(address), false) => address.to_ipv6_mapped(),
-        (IpAddr::V4(address), true) => Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00).to_ipv6_mapped(),
-        (IpAddr::V6(address), false) => prefix(address, 64),
-        (IpAddr::V6(address), true) => prefix(address, 48),
-    };
-    narrowed.to_bits()
+/// can have as many addresses as they like. While memory is short, `shared` counts whole neighbourhoods under
+/// one of a fixed number of keys.
+pub fn limit_key(address: IpAddr, shared: bool) -> u128 {
+    match (address.to_canonical(), shared) {
+        (IpAddr::V4(address), false) => address.to_ipv6_mapped().to_bits(),
+        (IpAddr::V4(address), true) => {
+            share(Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00).to_ipv6_mapped())
+        }
+        (IpAddr::V6(address), false) => prefix(address, 64).to_bits(),
+        (IpAddr::V6(address), true) => share(prefix(address, 48)),
+    }
+}
+
+/// Multiplying by an odd number near the golden ratio spreads neighbours far apart in the upper bits.
+fn share(network: Ipv6Addr) -> u128 {
+    let spread = network
+        .to_bits()
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    spread >> (128 - SHARED_BITS)
 }
 
 fn prefix(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
@@ -185,6 +199,7 @@ mod tests {
             limit_key(ip("2001:db8::1"), true),
             limit_key(ip("2001:db8:0:1::1"), true)
         );
+        assert!(limit_key(ip("2001:db8::1"), true) < SHARED_KEYS as u128);
         assert_ne!(limit_key(ip("1.2.3.4"), false), limit_key(ip("1.2.3.5"), false));
         assert_eq!(limit_key(ip("1.2.3.4"), true), limit_key(ip("1.2.3.5"), true));
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// This many failures in a row open the circuit.
+/// This many failures in a row open the circuit; one is enough where nobody listens.
 const IN_A_ROW: u32 = 5;
 /// So does half of the calls of one window, once there were this many.
 const WINDOW_CALLS: u32 = 20;
@@ -20,8 +20,10 @@ pub enum Outcome {
     Answered,
     /// It answered 5xx: worth avoiding while another instance does better, but it is there.
     Faulty,
-    /// It could not be reached, did not answer in time, or broke off.
+    /// It did not answer in time, or broke off. One request alone can make a service do that, so it takes a few.
     Away,
+    /// Nobody listens there: no connection could be made.
+    Gone,
 }
 
 impl Outcome {
@@ -31,6 +33,7 @@ impl Outcome {
             Self::Answered => "answered",
             Self::Faulty => "faulty",
             Self::Away => "away",
+            Self::Gone => "gone",
         }
     }
 }
@@ -106,8 +109,8 @@ impl Breaker {
         self.in_a_row += 1;
         let half_failed = self.count(true, now);
         let was_open = self.open.is_some();
-        if was_open || self.in_a_row >= IN_A_ROW || half_failed {
-            self.trip(outcome == Outcome::Away, now);
+        if was_open || outcome == Outcome::Gone || self.in_a_row >= IN_A_ROW || half_failed {
+            self.trip(outcome != Outcome::Faulty, now);
         }
         !was_open && self.open.is_some()
     }
@@ -176,6 +179,16 @@ mod tests {
         breaker.record(Outcome::Answered, now);
         breaker.record(Outcome::Away, now);
         assert_eq!(breaker.standing(now), Standing::Good);
+    }
+
+    #[test]
+    fn one_vain_attempt_to_connect_opens_it() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        breaker.record(Outcome::Answered, now);
+        assert!(breaker.record(Outcome::Gone, now));
+        assert_eq!(breaker.standing(now), Standing::Away);
+        assert_eq!(breaker.standing(now + FIRST_PAUSE), Standing::Probe);
     }
 
     #[test]

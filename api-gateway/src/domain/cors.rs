@@ -60,7 +60,14 @@ impl Cors {
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(EXPOSED),
         );
-        answer.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+
+    /// Tell caches that answers differ by origin, also those without a listed one: a copy of one of these must not
+    /// be given to a page that may read it.
+    pub fn vary(&self, answer: &mut HeaderMap) {
+        if !self.origins.is_empty() {
+            answer.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
     }
 
     /// The answer to a preflight: what `origin` may send with these methods.

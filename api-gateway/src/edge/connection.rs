@@ -17,10 +17,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::guarded::{Guarded, Patience};
+use crate::access_log::Entry;
 use crate::domain::framing::{HeadLimits, Violation};
 use crate::domain::headers;
 use crate::gate::answer::Busy;
-use crate::gate::visit::Peer;
+use crate::gate::visit::{Peer, UNMATCHED};
 use crate::gate::{self, Worker};
 
 /// What passes through is buffered up to this size.
@@ -51,7 +52,7 @@ where
     let answering = Rc::new(Cell::new(0));
     let guarded = Guarded::new(stream, manners.head, manners.patience, Rc::clone(&answering));
     let service = {
-        let answering = Rc::clone(&answering);
+        let (worker, answering) = (Rc::clone(&worker), Rc::clone(&answering));
         service_fn(move |request: Request<Incoming>| {
             let answer = gate::answer(Rc::clone(&worker), peer, request, Busy::new(&answering));
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
@@ -73,42 +74,52 @@ where
     };
     let parts = connection.into_parts();
     let guarded = parts.io.into_inner();
+    guarded.gave_up_on().into_iter().for_each(given_up);
     // Between two answers there is room for one that says why; in the middle of one there is none.
     let refusal = guarded.violation().filter(|_| answering.get() == 0);
     let unread = guarded.is_mid_message() || !parts.read_buf.is_empty() || refusal.is_some();
     if ended.is_err() && refusal.is_none() && !unread {
         return;
     }
+    let ending_it = async {
+        let mut stream = guarded.into_inner();
+        if let Some(violation) = refusal {
+            let explained = explain(violation).await;
+            log(&worker, peer, &explained);
+            stream.write_all(&explained.response).await?;
+        }
+        end(stream, unread).await
+    };
     tokio::select! {
-        // Boxed: its buffer would weigh on every connection all the time.
-        () = Box::pin(end(guarded.into_inner(), refusal, (unread, manners.linger))) => {}
+        // Boxed: its buffer would weigh on every connection all the time. Whatever goes wrong here, the
+        // connection is over.
+        _ = Box::pin(tokio::time::timeout(manners.linger, ending_it)) => {}
         () = ending.now.cancelled() => {}
     }
 }
 
 /// End the stream. While the client is still sending, closing it would make the system throw away what it has
 /// not read yet: so its sending is read and thrown away for a while.
-async fn end<S>(mut stream: S, refusal: Option<Violation>, (unread, linger): (bool, Duration))
+async fn end<S>(mut stream: S, unread: bool) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let ending = async {
-        if let Some(violation) = refusal {
-            stream.write_all(&explain(violation).await).await?;
-        }
-        stream.shutdown().await?;
-        if unread {
-            let mut scrap = [0; 8192];
-            while stream.read(&mut scrap).await? > 0 {}
-        }
-        Ok::<(), io::Error>(())
-    };
-    // Whatever goes wrong here, the connection is over.
-    let _ = tokio::time::timeout(linger, ending).await;
+    stream.shutdown().await?;
+    if unread {
+        let mut scrap = [0; 8192];
+        while stream.read(&mut scrap).await? > 0 {}
+    }
+    Ok(())
 }
 
-/// A whole response for bytes that were no request.
-async fn explain(violation: Violation) -> Vec<u8> {
+/// The answer to bytes that were no request.
+struct Explained {
+    status: StatusCode,
+    request_id: String,
+    response: Vec<u8>,
+}
+
+async fn explain(violation: Violation) -> Explained {
     let status = StatusCode::from_u16(violation.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let code = match status {
         StatusCode::URI_TOO_LONG => "uri-too-long",
@@ -123,8 +134,6 @@ async fn explain(violation: Violation) -> Vec<u8> {
         .scope(async { serde_json::to_vec(&problem.document()) })
         .await
         .unwrap_or_default();
-    metrics::counter!("gateway_framing_refusals_total").increment(1);
-    tracing::info!(target: "api_gateway::access", request_id, status = status.as_u16(), reason = %violation, "refused");
     let mut secured = HeaderMap::new();
     headers::secure(&mut secured);
     let mut head = format!(
@@ -140,7 +149,34 @@ async fn explain(violation: Violation) -> Vec<u8> {
     head.push_str("\r\n");
     let mut response = head.into_bytes();
     response.extend(document);
-    response
+    Explained {
+        status,
+        request_id,
+        response,
+    }
+}
+
+/// No request was read, so nothing is known of it but where it came from.
+fn log(worker: &Worker, peer: Peer, explained: &Explained) {
+    metrics::counter!("gateway_framing_refusals_total").increment(1);
+    worker.log.write(&Entry {
+        at: worker.gate.clock.now(),
+        request_id: &explained.request_id,
+        method: "-",
+        route: UNMATCHED,
+        status: explained.status.as_u16(),
+        reason: Some("framing"),
+        client: peer.address,
+        actor: None,
+        instance: None,
+        bytes: explained.response.len() as u64,
+        elapsed: Duration::ZERO,
+    });
+}
+
+/// A client was waited for in vain: for its head, its body, or until it takes its answer.
+pub fn given_up(waited_for: &'static str) {
+    metrics::counter!("gateway_clients_given_up_total", "waited_for" => waited_for).increment(1);
 }
 
 /// Who is on the other end.

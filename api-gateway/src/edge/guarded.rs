@@ -87,6 +87,17 @@ impl<S> Guarded<S> {
         self.violation
     }
 
+    /// What the peer was waited for in vain; waiting between two requests is nothing unusual.
+    pub fn gave_up_on(&self) -> Option<&'static str> {
+        let waited_for = match self.framing.phase() {
+            _ if self.writing_since.is_some() => "answer",
+            Phase::Head => "head",
+            Phase::Body => "body",
+            Phase::Idle => return None,
+        };
+        self.given_up.then_some(waited_for)
+    }
+
     /// The peer is still sending something, and not too slowly.
     pub fn is_mid_message(&self) -> bool {
         !self.given_up && self.framing.phase() != Phase::Idle
@@ -153,10 +164,9 @@ impl<S> Guarded<S> {
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        std::task::ready!(timer.as_mut().poll(cx));
+        self.given_up = true;
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

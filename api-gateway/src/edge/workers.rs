@@ -13,13 +13,14 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::caps::{Caps, Place};
 use super::connection::{self, Ending, Manners};
 use super::guarded::Patience;
 use crate::access_log::{AccessLog, Sink};
 use crate::config::{Config, Gateway};
+use crate::domain::address;
 use crate::domain::balance::Dice;
 use crate::gate::{Gate, Worker};
+use crate::limits::caps::{Caps, Full, Place};
 use crate::proxy::forward::Forwarder;
 use crate::proxy::pool::{Pool, PoolSettings};
 
@@ -182,8 +183,8 @@ async fn accept(
             () = plan.closing.cancelled() => return,
         };
         match accepted {
-            Ok((stream, address)) => {
-                if let Some(place) = plan.caps.take(address.ip()) {
+            Ok((stream, address)) => match plan.caps.take(address::limit_key(address.ip(), false)) {
+                Ok(place) => {
                     connections.spawn_local(connect(
                         plan.clone(),
                         Rc::clone(worker),
@@ -191,7 +192,8 @@ async fn accept(
                         place,
                     ));
                 }
-            }
+                Err(full) => refused(full),
+            },
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed.
                 tracing::warn!(%error, "cannot accept");
@@ -199,6 +201,15 @@ async fn accept(
             }
         }
     }
+}
+
+/// A connection that is closed at once leaves a count: whoever is in the middle of a flood needs no line for each.
+fn refused(full: Full) {
+    let cap = match full {
+        Full::Altogether => "total",
+        Full::UnderThisKey => "address",
+    };
+    metrics::counter!("gateway_connections_refused_total", "cap" => cap).increment(1);
 }
 
 async fn connect(plan: Plan, worker: Rc<Worker>, (stream, address): (TcpStream, SocketAddr), place: Place) {
@@ -212,7 +223,7 @@ async fn connect(plan: Plan, worker: Rc<Worker>, (stream, address): (TcpStream, 
                 Box::pin(connection::serve(worker, stream, peer, plan.manners, plan.ending)).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
-            Err(_) => {}
+            Err(_) => connection::given_up("handshake"),
         },
     }
     drop(place);

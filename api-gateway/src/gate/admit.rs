@@ -13,7 +13,7 @@ use crate::domain::cors::Cors;
 use crate::domain::table::Lookup;
 use crate::domain::{headers, target};
 use crate::error::Denied;
-use crate::limits::{CallerKey, Class};
+use crate::limits::Class;
 use crate::routes::Pages;
 use crate::rules::{Access, Route, Rules};
 use crate::tokens::Unknown;
@@ -33,18 +33,14 @@ pub enum Way {
 /// # Errors
 /// It may not come in.
 pub async fn admit(gate: &Gate, rules: &Rules, visit: &mut Visit, parts: &mut Parts) -> Result<Way, Denied> {
-    refuse_upgrade(parts)?;
-    let path = target::canonical(parts.uri.path()).map_err(Denied::Path)?;
-    if let Some(page) = Pages::template(path) {
-        visit.page = Some(page);
-        return Ok(Way::Own(page));
-    }
-    let route = match rules.table.find(path, &parts.method) {
-        Lookup::Found(route) => Arc::clone(route),
-        Lookup::WrongMethod(allow) => return preflight(visit, parts, allow),
-        Lookup::Nothing => return Err(Denied::NotFound),
+    let route = match lead(rules, visit, parts) {
+        Ok(Way::Through(route)) => route,
+        Ok(Way::Own(page)) => return Ok(Way::Own(page)),
+        answered => {
+            limit(visit, &rules.public)?;
+            return answered;
+        }
     };
-    visit.route = Some(Arc::clone(&route));
     let role = identify(gate, rules, visit, parts, &route).await?;
     limit(visit, &route.class)?;
     if role.is_some_and(|role| !route.access.admits(role)) {
@@ -52,22 +48,33 @@ pub async fn admit(gate: &Gate, rules: &Rules, visit: &mut Visit, parts: &mut Pa
     }
     headers::strip_request(&mut parts.headers).map_err(Denied::Header)?;
     refuse_large(parts, route.body_limit)?;
+    let place = rules.in_flight.take(visit.caller_key(&route.class).0);
+    visit.place = Some(place.map_err(|_| Denied::Busy)?);
     Ok(Way::Through(route))
+}
+
+/// Where the request would lead, if it may come in.
+fn lead(rules: &Rules, visit: &mut Visit, parts: &Parts) -> Result<Way, Denied> {
+    refuse_upgrade(parts)?;
+    let path = target::canonical(parts.uri.path()).map_err(Denied::Path)?;
+    if let Some(page) = Pages::template(path) {
+        visit.page = Some(page);
+        return Ok(Way::Own(page));
+    }
+    match rules.table.find(path, &parts.method) {
+        Lookup::Found(route) => {
+            visit.route = Some(Arc::clone(route));
+            Ok(Way::Through(Arc::clone(route)))
+        }
+        Lookup::WrongMethod(allow) => preflight(visit, parts, allow),
+        Lookup::Nothing => Err(Denied::NotFound),
+    }
 }
 
 /// Another protocol on this connection would pass by everything that is checked here.
 fn refuse_upgrade(parts: &Parts) -> Result<(), Denied> {
-    let asks_for_h2 = |value: &http::HeaderValue| {
-        value
-            .to_str()
-            .is_ok_and(|text| text.to_ascii_lowercase().contains("h2"))
-    };
-    let upgrades = parts.headers.get_all(header::UPGRADE).iter().any(asks_for_h2);
-    if upgrades
-        || parts
-            .headers
-            .contains_key(HeaderName::from_static("http2-settings"))
-    {
+    let asks = [header::UPGRADE, HeaderName::from_static("http2-settings")];
+    if asks.iter().any(|name| parts.headers.contains_key(name)) {
         return Err(Denied::Upgrade);
     }
     Ok(())
@@ -97,14 +104,24 @@ async fn identify(
     if route.access == Access::Public {
         return Ok(None);
     }
-    let token = bearer(&parts.headers).map_err(Denied::Token)?;
+    let token = match bearer(&parts.headers) {
+        Ok(token) => token,
+        Err(problem) => {
+            limit(visit, &rules.public)?;
+            return Err(Denied::Token(problem));
+        }
+    };
     let checks = &rules.token_checks;
-    match gate.tokens.holder(token, checks, visit.address_key(checks)).await {
+    let source = visit.address_key(checks.class());
+    match gate.tokens.holder(token, checks, source).await {
         Ok(claims) => {
             visit.actor = Some(claims.sub.uuid());
             Ok(Some(claims.role))
         }
-        Err(Unknown::Refused(refusal)) => Err(Denied::Token(Problem::from(refusal))),
+        Err(Unknown::Refused(refusal, allowance)) => {
+            visit.allowance = allowance;
+            Err(Denied::Token(Problem::from(refusal)))
+        }
         Err(Unknown::TooMany(allowance)) => {
             visit.allowance = Some(allowance);
             Err(Denied::Limited(allowance))
@@ -113,10 +130,7 @@ async fn identify(
 }
 
 fn limit(visit: &mut Visit, class: &Class) -> Result<(), Denied> {
-    let key = visit
-        .actor
-        .map_or_else(|| visit.address_key(class), |user| CallerKey(user.as_u128()));
-    let allowance = class.take(key);
+    let allowance = class.take(visit.caller_key(class));
     visit.allowance = Some(allowance);
     if allowance.refused_for_s.is_some() {
         Err(Denied::Limited(allowance))

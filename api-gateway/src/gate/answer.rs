@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use axum::BoxError;
 use axum::body::Body;
 use bytes::Bytes;
-use http::Response;
+use common::actuator::exchanges::Exchange;
+use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::Worker;
@@ -40,54 +41,76 @@ impl Drop for Busy {
     }
 }
 
-/// An answer that is logged when it has ended or was given up.
-pub struct Tracked {
-    answer: Answer,
-    visit: Visit,
+/// What is counted and logged about a request when this is dropped: after its last byte, or when the client goes.
+pub struct Record {
+    pub visit: Visit,
     worker: Rc<Worker>,
     status: u16,
     bytes: u64,
     _busy: Busy,
 }
 
-impl Tracked {
-    /// Follow `response` to its end.
-    pub fn wrap(response: Response<Answer>, visit: Visit, worker: Rc<Worker>, busy: Busy) -> Response<Self> {
-        let status = response.status().as_u16();
-        response.map(|answer| Self {
-            answer,
+/// The client went away before there was an answer: nginx's number for it.
+const CLIENT_GONE: u16 = 499;
+
+impl Record {
+    /// Nothing has been answered yet.
+    pub fn begin(visit: Visit, worker: Rc<Worker>, busy: Busy) -> Self {
+        Self {
             visit,
             worker,
-            status,
+            status: CLIENT_GONE,
             bytes: 0,
             _busy: busy,
-        })
+        }
     }
 }
 
-impl Drop for Tracked {
+impl Drop for Record {
     fn drop(&mut self) {
         let (visit, gate) = (&self.visit, &self.worker.gate);
-        let elapsed = visit.begun.elapsed();
+        let (elapsed, at) = (visit.begun.elapsed(), gate.clock.now());
         let template = visit.template();
-        gate.meter(visit)
-            .record(&visit.method, template, self.status, elapsed);
+        gate.meter(visit).record(&visit.method, self.status, elapsed);
         if Pages::is_probe(template) {
             return;
         }
+        Exchange {
+            at,
+            method: visit.method.clone(),
+            route: template.to_owned(),
+            status: StatusCode::from_u16(self.status).unwrap_or_default(),
+            elapsed,
+        }
+        .remember();
+        let gone = (self.status == CLIENT_GONE).then_some("client-gone");
         self.worker.log.write(&Entry {
-            at: gate.clock.now(),
+            at,
             request_id: &visit.context.request_id,
-            method: &visit.method,
+            method: visit.method.as_str(),
             route: template,
             status: self.status,
-            reason: visit.reason,
+            reason: visit.reason.or(gone),
             client: visit.client,
             actor: visit.actor,
             instance: visit.instance,
             bytes: self.bytes,
             elapsed,
         });
+    }
+}
+
+/// An answer that is recorded when it has ended or was given up.
+pub struct Tracked {
+    answer: Answer,
+    record: Record,
+}
+
+impl Tracked {
+    /// Follow `response` to its end.
+    pub fn wrap(response: Response<Answer>, mut record: Record) -> Response<Self> {
+        record.status = response.status().as_u16();
+        response.map(|answer| Self { answer, record })
     }
 }
 
@@ -107,7 +130,7 @@ impl HttpBody for Tracked {
             }
         };
         if let Some(Ok(frame)) = &frame {
-            this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            this.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         Poll::Ready(frame)
     }

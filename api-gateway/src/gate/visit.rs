@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use crate::domain::address::{self, Block};
+use crate::limits::caps::Place;
 use crate::limits::{Allowance, CallerKey, Class};
 use crate::rules::{Route, Rules};
 
@@ -21,6 +22,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What is counted and logged in the place of a template where nothing matched.
+pub const UNMATCHED: &str = "unmatched";
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,8 @@ pub struct Visit {
     pub origin: Option<HeaderValue>,
     pub reason: Option<&'static str>,
     pub instance: Option<SocketAddr>,
+    /// Counts this request among those of its caller that are under way.
+    pub place: Option<Place>,
     pub ends_connection: bool,
     scheme: &'static str,
     host: Option<HeaderValue>,
@@ -57,7 +63,8 @@ impl Visit {
         let forwarded = headers
             .get_all(FORWARDED_FOR)
             .iter()
-            .filter_map(|value| value.to_str().ok());
+            // What cannot be read is no address, and nothing to its left counts.
+            .map(|value| value.to_str().unwrap_or("?"));
         Self {
             begun: Instant::now(),
             context: RequestContext::from_headers(headers, parts.uri.path()),
@@ -70,6 +77,7 @@ impl Visit {
             origin: rules.cors.listed(headers).cloned(),
             reason: None,
             instance: None,
+            place: None,
             ends_connection: parts.version == Version::HTTP_10 && !keeps_alive(headers),
             scheme: scheme(peer, headers, &rules.trusted),
             host: headers.get(header::HOST).cloned(),
@@ -80,7 +88,7 @@ impl Visit {
     pub fn template(&self) -> &str {
         match &self.route {
             Some(route) => &route.template,
-            None => self.page.unwrap_or("unmatched"),
+            None => self.page.unwrap_or(UNMATCHED),
         }
     }
 
@@ -88,6 +96,12 @@ impl Visit {
     pub async fn problem(&self, problem: Problem) -> Response<Answer> {
         let document = async { problem.into_response() };
         self.context.clone().scope(document).await.map(Answer::Own)
+    }
+
+    /// Under what the caller is counted in `class`: the user, if known.
+    pub fn caller_key(&self, class: &Class) -> CallerKey {
+        self.actor
+            .map_or_else(|| self.address_key(class), |user| CallerKey(user.as_u128()))
     }
 
     /// Under what the client's address is counted in `class`.

@@ -21,6 +21,8 @@ use crate::domain::breaker::Outcome;
 pub enum Broken {
     #[error("the body is larger than this route allows")]
     TooLarge,
+    #[error("the body took longer than this route allows")]
+    Slow,
     #[error("the client did not send the whole body")]
     Client,
     #[error("the service did not send the whole body")]
@@ -87,17 +89,21 @@ pub enum Outgoing {
 pub struct Upload {
     inner: Incoming,
     left: u64,
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
     progress: Rc<Progress>,
 }
 
 impl Upload {
-    /// Pass `inner` on, up to `limit` bytes.
-    pub fn new(inner: Incoming, limit: u64) -> (Self, Rc<Progress>) {
+    /// Pass `inner` on, up to `limit` bytes; after `patience` nothing more is waited for.
+    pub fn new(inner: Incoming, limit: u64, patience: Duration) -> (Self, Rc<Progress>) {
         let progress = Progress::begin();
         (
             Self {
                 inner,
                 left: limit,
+                deadline: Instant::now() + patience,
+                timer: None,
                 progress: Rc::clone(&progress),
             },
             progress,
@@ -114,24 +120,39 @@ impl Upload {
             // The connection is going to be closed; until then its answer can still be read.
             return Poll::Pending;
         }
-        match std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-            Some(Ok(frame)) => {
-                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                let Some(left) = self.left.checked_sub(length) else {
-                    return self.fail(Broken::TooLarge);
-                };
-                self.left = left;
-                self.progress.last_byte.set(Instant::now());
-                if self.inner.is_end_stream() {
-                    self.progress.state.set(State::Ended);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(_)) => self.fail(Broken::Client),
-            None => {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending => self.wait(cx),
+            Poll::Ready(Some(Ok(frame))) => self.pass(frame),
+            Poll::Ready(Some(Err(_))) => self.fail(Broken::Client),
+            Poll::Ready(None) => {
                 self.progress.state.set(State::Ended);
                 Poll::Ready(None)
             }
+        }
+    }
+
+    fn pass(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let Some(left) = self.left.checked_sub(length) else {
+            return self.fail(Broken::TooLarge);
+        };
+        if self.inner.is_end_stream() {
+            self.progress.state.set(State::Ended);
+        }
+        self.left = left;
+        self.progress.last_byte.set(Instant::now());
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let deadline = self.deadline.into();
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.as_mut().poll(cx).is_ready() {
+            self.fail(Broken::Slow)
+        } else {
+            Poll::Pending
         }
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
@@ -28,6 +28,13 @@ pub enum Failure {
     TooSlow,
     #[error(transparent)]
     Body(#[from] Broken),
+}
+
+impl Failure {
+    /// Whether some instance may have acted on the request.
+    fn was_seen(self) -> bool {
+        !matches!(self, Self::Nobody(_) | Self::Unreachable)
+    }
 }
 
 /// One worker's means of reaching services.
@@ -75,8 +82,9 @@ impl Forwarder {
         request: Request<Incoming>,
     ) -> Result<Answered, Failure> {
         service.budget.earn();
-        let (mut message, progress) = prepare(request, route.body_limit);
+        let (mut message, progress) = prepare(request, route);
         let mut failed_on = None;
+        let mut first: Option<Failure> = None;
         loop {
             let repeatable = progress.is_none() && is_idempotent(message.method());
             let wish = Wish {
@@ -84,7 +92,10 @@ impl Forwarder {
                 not: failed_on,
                 repeatable,
             };
-            let ticket = service.choose(&self.dice, wish)?;
+            let ticket = match service.choose(&self.dice, wish) {
+                Ok(ticket) => ticket,
+                Err(nobody) => return Err(first.unwrap_or(nobody.into())),
+            };
             let serial = ticket.instance.serial;
             let failed = match self
                 .attempt(ticket, message, (route.timeout, progress.clone()))
@@ -97,9 +108,10 @@ impl Forwarder {
                 Some(again) if failed_on.is_none() && (failed.unseen || service.budget.spend()) => {
                     message = again;
                 }
-                _ => return Err(failed.failure),
+                // Once an instance has seen the request, the client must not hear that none has.
+                _ => return Err(first.filter(|first| first.was_seen()).unwrap_or(failed.failure)),
             }
-            failed_on = Some(serial);
+            (failed_on, first) = (Some(serial), Some(failed.failure));
         }
     }
 
@@ -158,7 +170,7 @@ impl Forwarder {
         }
         self.pool.connect(&ticket.instance).await.map_err(|error| {
             tracing::debug!(address = %ticket.instance.address, %error, "cannot connect");
-            ticket.tell(Outcome::Away);
+            ticket.tell(Outcome::Gone);
             Failure::Unreachable
         })
     }
@@ -188,13 +200,15 @@ impl Forwarder {
     }
 }
 
-fn prepare(request: Request<Incoming>, body_limit: u64) -> (Message, Option<Rc<Progress>>) {
+fn prepare(request: Request<Incoming>, route: &Route) -> (Message, Option<Rc<Progress>>) {
     use http_body::Body as _;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // A client of the old version must not make services end their connections to the gateway.
+    parts.version = Version::HTTP_11;
     if body.is_end_stream() {
         return (Request::from_parts(parts, Outgoing::Empty), None);
     }
-    let (upload, progress) = Upload::new(body, body_limit);
+    let (upload, progress) = Upload::new(body, route.body_limit, route.body_timeout);
     (
         Request::from_parts(parts, Outgoing::Upload(upload)),
         Some(progress),

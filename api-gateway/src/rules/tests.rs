@@ -113,6 +113,7 @@ fn a_table_that_makes_no_sense_is_refused_by_name() {
 fn other_settings_that_make_no_sense_are_refused_too() {
     for yaml in [
         "gateway: { trusted_proxies: [nonsense] }",
+        "gateway: { monitors: [nonsense] }",
         "gateway: { cors_origins: ['*'] }",
         "gateway: { rate_limit: { scale: 0 } }",
         "gateway: { rate_limit: { classes: { login: { per_minute: 0, burst: 1 } } } }",
@@ -129,6 +130,13 @@ fn a_refresh_keeps_the_buckets_of_unchanged_classes() {
         .expect("good");
     let after = Rules::compile(&changed, &Directory::default(), Some(&before)).expect("good");
     assert!(Arc::ptr_eq(&before.classes["user"], &after.classes["user"]));
+    assert!(Arc::ptr_eq(&before.token_checks, &after.token_checks));
+    let _place = before.in_flight.take(1).expect("a place");
+    assert_eq!(
+        after.in_flight.open(),
+        1,
+        "what is under way goes on being counted"
+    );
     assert!(!Arc::ptr_eq(&before.classes["login"], &after.classes["login"]));
 }
 
@@ -150,5 +158,31 @@ fn every_operation_that_is_described_has_a_way_in() {
             let is_own = crate::routes::Pages::template(&path).is_some();
             assert!(is_own || matches!(found, Lookup::Found(_)), "{method} {template}");
         }
+    }
+}
+
+#[test]
+fn what_takes_force_at_a_start_only_is_named() {
+    let before = settings("").expect("good");
+    let changes = [
+        (
+            "gateway: { connection: { idle_s: 1 } }",
+            Some("gateway.connection"),
+        ),
+        ("gateway: { upstream: { max_idle: 1 } }", Some("gateway.upstream")),
+        ("gateway: { tls: { key: /k } }", Some("gateway.tls")),
+        ("gateway: { workers: 7 }", Some("gateway.workers")),
+        ("gateway: { drain_notice_s: 7 }", Some("gateway.drain_notice_s")),
+        (
+            "gateway: { tokens: { cache_entries: 7 } }",
+            Some("gateway.tokens.cache_entries"),
+        ),
+        ("server: { max_connections: 7 }", Some("server")),
+        ("gateway: { rate_limit: { in_flight: 7 } }", None),
+        ("server: { body_limit: 7 }", None),
+    ];
+    for (yaml, name) in changes {
+        let named = before.fixed_differences(&settings(yaml).expect("good"));
+        assert_eq!(named, name.into_iter().collect::<Vec<_>>(), "{yaml}");
     }
 }

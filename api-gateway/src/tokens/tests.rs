@@ -7,15 +7,20 @@ use common_testing::TokenMint;
 
 use super::*;
 use crate::config::{Config, DEFAULTS, Quota};
+use crate::limits::Class;
 
 struct Bench {
     tokens: Tokens,
     mint: TokenMint,
     clock: Clock,
-    checks: Class,
+    checks: Failures,
 }
 
 fn bench() -> Bench {
+    bench_that_hears(Revocations::local())
+}
+
+fn bench_that_hears(revocations: Revocations) -> Bench {
     let live = from_yaml::<Config>("api-gateway", &[DEFAULTS]).expect("good defaults");
     let clock = Clock::fixed(chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("an instant"));
     let mint = TokenMint::new(clock.clone());
@@ -23,7 +28,7 @@ fn bench() -> Bench {
         live.core().auth.clone(),
         "api-gateway",
         mint.keys(),
-        Revocations::local(),
+        revocations,
         clock.clone(),
     );
     let quota = Quota {
@@ -34,7 +39,7 @@ fn bench() -> Bench {
         tokens: Tokens::new(verifier, 100),
         mint,
         clock,
-        checks: Class::new(quota, 1.0).expect("a quota"),
+        checks: Failures::new(Class::new(quota, 1.0).expect("a quota")),
     }
 }
 
@@ -48,16 +53,18 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_known_token_costs_no_check_and_an_unknown_one_does() {
+async fn good_tokens_cost_nothing_and_bad_ones_do() {
     let bench = bench();
     let token = bench.mint.access(UserId::generate(), Role::Doctor);
     for _ in 0..20 {
+        let fresh = bench.mint.access(UserId::generate(), Role::Doctor);
+        assert_eq!(bench.holder(&fresh).await.expect("a good token"), Role::Doctor);
         assert_eq!(bench.holder(&token).await.expect("a good token"), Role::Doctor);
     }
-    for _ in 0..2 {
+    for _ in 0..3 {
         assert!(matches!(
             bench.holder("a.b.c").await,
-            Err(Unknown::Refused(Refusal::Invalid))
+            Err(Unknown::Refused(Refusal::Invalid, _))
         ));
     }
     assert!(matches!(bench.holder("a.b.c").await, Err(Unknown::TooMany(_))));
@@ -86,7 +93,7 @@ async fn expiry_counts_for_known_tokens() {
     bench.clock.advance(TimeDelta::seconds(1));
     assert!(matches!(
         bench.holder(&token).await,
-        Err(Unknown::Refused(Refusal::Expired))
+        Err(Unknown::Refused(Refusal::Expired, _))
     ));
 }
 
@@ -103,7 +110,7 @@ async fn revocation_counts_for_known_tokens() {
             sid: claims.sid,
             until,
         }],
-        users: vec![],
+        ..RevocationFeed::default()
     };
     bench
         .tokens
@@ -112,8 +119,37 @@ async fn revocation_counts_for_known_tokens() {
         .apply(&feed, bench.clock.now());
     assert!(matches!(
         bench.holder(&token).await,
-        Err(Unknown::Refused(Refusal::Revoked))
+        Err(Unknown::Refused(Refusal::Revoked, _))
     ));
+}
+
+#[tokio::test]
+async fn a_new_key_makes_nobody_unknown() {
+    let bench = bench();
+    let token = bench.mint.access(UserId::generate(), Role::Patient);
+    bench.holder(&token).await.expect("a good token");
+    while !matches!(bench.holder("a.b.c").await, Err(Unknown::TooMany(_))) {}
+    let other = TokenMint::new(Clock::System);
+    let both = KeySet {
+        keys: [other.key_set().keys, bench.mint.key_set().keys].concat(),
+    };
+    bench.tokens.verifier.keys().replace(&both);
+    assert!(
+        bench.holder(&token).await.is_ok(),
+        "unknown, it would not be looked at"
+    );
+}
+
+#[tokio::test]
+async fn that_nothing_can_be_checked_counts_against_nobody() {
+    let bench = bench();
+    bench.tokens.verifier.keys().replace(&KeySet::default());
+    for _ in 0..10 {
+        assert!(matches!(
+            bench.holder("a.b.c").await,
+            Err(Unknown::Refused(Refusal::Unavailable, None))
+        ));
+    }
 }
 
 #[tokio::test]
@@ -123,7 +159,7 @@ async fn a_retired_key_retires_what_it_signed() {
     bench.holder(&token).await.expect("a good token");
     let other = TokenMint::new(Clock::System);
     bench.tokens.verifier.keys().replace(&other.key_set());
-    assert!(matches!(bench.holder(&token).await, Err(Unknown::Refused(_))));
+    assert!(matches!(bench.holder(&token).await, Err(Unknown::Refused(_, _))));
     let both = KeySet {
         keys: [other.key_set().keys, bench.mint.key_set().keys].concat(),
     };
@@ -132,4 +168,34 @@ async fn a_retired_key_retires_what_it_signed() {
         bench.holder(&token).await.is_ok(),
         "and its return brings it back"
     );
+}
+
+#[tokio::test]
+async fn before_the_feed_has_spoken_nobody_is_known() {
+    let bench = bench_that_hears(Revocations::awaited());
+    for role in [Role::Patient, Role::Admin] {
+        let token = bench.mint.access(UserId::generate(), role);
+        let refusal = bench.holder(&token).await;
+        assert!(matches!(refusal, Err(Unknown::Refused(Refusal::Unavailable, _))));
+    }
+}
+
+#[tokio::test]
+async fn a_feed_that_went_silent_counts_for_known_tokens() {
+    let bench = bench_that_hears(Revocations::awaited());
+    let heard = || bench.tokens.verifier.revocations().heard(bench.clock.now());
+    heard();
+    let [doctor, patient] =
+        [Role::Doctor, Role::Patient].map(|role| bench.mint.access(UserId::generate(), role));
+    for token in [&doctor, &patient] {
+        bench.holder(token).await.expect("a good token");
+    }
+    bench.clock.advance(TimeDelta::seconds(61));
+    assert!(matches!(
+        bench.holder(&doctor).await,
+        Err(Unknown::Refused(Refusal::Unavailable, _))
+    ));
+    assert!(bench.holder(&patient).await.is_ok());
+    heard();
+    assert!(bench.holder(&doctor).await.is_ok());
 }

@@ -194,3 +194,68 @@ async fn a_method_that_a_path_does_not_take_is_told_the_others() {
     }
     assert_eq!(echo.hits(), 0);
 }
+
+/// The same path in the spellings that lead some other server there.
+fn spellings(path: &str) -> Vec<String> {
+    let (parent, last) = path.rsplit_once('/').unwrap();
+    vec![
+        format!("{path};"),
+        format!("{path};x=1"),
+        format!("/;{path}"),
+        format!("/{path}"),
+        format!("{parent}//{last}"),
+        format!("{parent}%2f{last}"),
+        format!("{parent}/%2e/{last}"),
+        format!("/login/..{path}"),
+        format!("/login/..;{path}"),
+        format!("/login/%2e%2e{path}"),
+        format!("{path}/.."),
+        format!("{path}."),
+        format!("{path}%20"),
+        format!("{path}%00"),
+        format!("{path}.json"),
+        format!(
+            "{parent}/{}",
+            last.to_uppercase().replace(|c: char| !c.is_alphanumeric(), "X")
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn dead_paths_stay_dead_in_every_spelling() {
+    let echo = Echo::start().await;
+    let stage = Stage::before(&echo);
+    let admin = stage.token(Role::Admin);
+    let dead = [
+        "/actuator",
+        "/actuator/env",
+        "/actuator/heapdump",
+        "/actuator/health/disk",
+        "/metrics",
+        "/eureka/apps",
+        "/user-service/default",
+        "/internal/users",
+        "/notify",
+        "/debug",
+        "/swagger-ui.html",
+        "/v3/api-docs",
+        "/.git/config",
+        "/.env",
+        "/server-status",
+        "/jwks",
+        "/admin",
+        "/health/ready",
+        "/webhooks/twilio/status",
+    ];
+    for path in dead {
+        for spelling in spellings(path) {
+            let head = format!(
+                "GET {spelling} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {admin}\r\nX-Original-URL: /users\r\nX-Rewrite-URL: /users\r\nConnection: close\r\n\r\n"
+            );
+            let answer = stage.raw(head.as_bytes()).await;
+            let is_dead = answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.1 404");
+            assert!(is_dead, "{spelling}: {answer}");
+        }
+    }
+    assert_eq!(echo.hits(), 0);
+}

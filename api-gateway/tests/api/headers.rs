@@ -97,6 +97,12 @@ async fn the_client_address_is_believed_from_trusted_proxies_only() {
     let echoed = forwarded(&trusting, "6.6.6.6, 9.9.9.9").await.expect(200).json();
     assert_eq!(seen(&echoed, "x-forwarded-for"), ["9.9.9.9"]);
     assert_eq!(seen(&echoed, "x-forwarded-proto"), ["https"]);
+    let unreadable = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: \xff\r\nConnection: close\r\n\r\n";
+    let echoed = trusting.raw(unreadable).await;
+    assert!(
+        echoed.contains(r#"["x-forwarded-for","127.0.0.1"]"#),
+        "what stands before it was not written by the proxy: {echoed}"
+    );
 }
 
 #[tokio::test]
@@ -155,4 +161,20 @@ async fn only_listed_origins_may_call_from_a_browser() {
         "https://good.example",
         "a page may read a refusal"
     );
+}
+
+#[tokio::test]
+async fn answers_vary_by_origin_wherever_one_is_listed() {
+    let echo = Echo::start().await;
+    let open = Stage::at(
+        &[echo.address],
+        "{gateway: {cors_origins: ['https://good.example']}}",
+    );
+    for path in ["/.well-known/jwks.json", "/nowhere", "/"] {
+        let answer = open.client.get(path, As::Anyone).await;
+        assert_eq!(answer.header("vary"), "Origin", "{path}");
+    }
+    let closed = Stage::before(&echo);
+    let answer = closed.client.get("/nowhere", As::Anyone).await;
+    assert!(!answer.headers.contains_key("vary"));
 }

@@ -122,3 +122,55 @@ async fn one_scale_multiplies_all() {
     let answer = log_in(&stage, 0).await.expect(200);
     assert_eq!(answer.header("ratelimit-limit"), "80");
 }
+
+#[tokio::test]
+async fn what_leads_nowhere_is_counted_by_address() {
+    let echo = Echo::start().await;
+    let cors = STRICT.replacen(
+        "{gateway: {",
+        "{gateway: {cors_origins: ['https://a.example'], ",
+        1,
+    );
+    for (method, path, status) in [
+        (Method::GET, "/nowhere", 404),
+        (Method::DELETE, "/login", 405),
+        (Method::GET, "/users//me", 400),
+        (Method::GET, "/users/me", 401),
+        (Method::OPTIONS, "/login", 204),
+    ] {
+        let stage = Stage::at(&[echo.address], &cors);
+        let ask = || {
+            let request = stage.client.request(method.clone(), path, As::Anyone);
+            let request = request.header("origin", "https://a.example");
+            Client::send(request.header("access-control-request-method", "POST"))
+        };
+        for left in (0..4).rev() {
+            let answer = ask().await.expect(status);
+            assert_eq!(answer.header("ratelimit-limit"), "4", "{path}");
+            assert_eq!(answer.header("ratelimit-remaining"), left.to_string(), "{path}");
+        }
+        assert_eq!(ask().await.problem(429), "rate-limited", "{path}");
+        let user = stage.token(Role::Patient);
+        stage.client.get("/users/me", &user).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_token_is_told_how_many_more_there_may_be() {
+    let echo = Echo::start().await;
+    let yaml = "{gateway: {tokens: {checks: {per_minute: 60, burst: 5}}, rate_limit: {scale: 1}}}";
+    let stage = Stage::at(&[echo.address], yaml);
+    let answer = stage.client.get("/users/me", "a.b.c").await.expect(401);
+    assert_eq!(answer.header("ratelimit-remaining"), "4");
+}
+
+#[tokio::test]
+async fn health_is_limited_for_whoever_says_who_that_is() {
+    let echo = Echo::start().await;
+    let stage = Stage::at(&[echo.address], STRICT);
+    for _ in 0..4 {
+        stage.client.get("/actuator/health", "a.b.c").await.expect(200);
+    }
+    stage.client.get("/actuator/health", "a.b.c").await.expect(429);
+    stage.client.get("/actuator/health", As::Anyone).await.expect(200);
+}

@@ -4,14 +4,19 @@
 #![expect(clippy::disallowed_methods, reason = "what a test starts ends with it")]
 
 mod access;
+mod answers;
+mod audit;
 mod framing;
 mod headers;
 mod helpers;
 mod limits;
+mod matrix;
+mod monitoring;
 mod pages;
 mod proxying;
 mod refresh;
 mod registry;
+mod slow;
 mod tls;
 mod tokens;
 mod upstreams;

@@ -9,7 +9,8 @@ use common::auth::Role;
 use common_testing::{As, Client};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::helpers::{Echo, Stage, dead_address, read_head, read_to_end, serve_bytes, serve_router};
 
@@ -50,16 +51,15 @@ async fn nobody_answering_is_503_without_a_word_about_whom() {
         "{}",
         answer.text()
     );
-    for _ in 0..5 {
-        stage.client.get(JWKS, As::Anyone).await;
-    }
+    stage.client.get(JWKS, As::Anyone).await.expect(503);
     assert!(stage.stop().await);
     let log = stage.log();
-    assert!(log.contains("reason=unreachable"), "{log}");
-    assert!(
-        log.contains("reason=no-instance"),
-        "after a few of those it is not even tried: {log}"
+    assert_eq!(
+        log.matches("reason=unreachable").count(),
+        1,
+        "one vain attempt is enough: {log}"
     );
+    assert!(log.contains("reason=no-instance"), "{log}");
 }
 
 #[tokio::test]
@@ -76,6 +76,48 @@ async fn one_dead_instance_of_two_is_not_noticed() {
             .expect(200);
     }
     assert_eq!(echo.hits(), 200);
+}
+
+/// An instance that dies with all of its connections when the handle is aborted.
+async fn mortal() -> (std::net::SocketAddr, AbortHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let life = tokio::task::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                while read_head(&mut stream).await.ends_with("\r\n\r\n") {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nmortal";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    (address, life.abort_handle())
+}
+
+#[tokio::test]
+async fn a_killed_instance_costs_one_request_at_most() {
+    let (echo, (address, life)) = (Echo::start().await, mortal().await);
+    let mut stage = Stage::at(&[address, echo.address], "{gateway: {workers: 1}}");
+    for _ in 0..50 {
+        stage.client.get(JWKS, As::Anyone).await.expect(200);
+    }
+    assert!(echo.hits() < 50, "both were asked");
+    life.abort();
+    let mut failed = 0;
+    for _ in 0..50 {
+        let answer = stage
+            .client
+            .request(Method::POST, "/login", As::Anyone)
+            .send()
+            .await
+            .unwrap();
+        failed += usize::from(answer.status() != 200);
+        stage.client.get(JWKS, As::Anyone).await.expect(200);
+    }
+    assert!(failed <= 1, "{failed} failed");
+    assert!(stage.stop().await);
 }
 
 #[tokio::test]

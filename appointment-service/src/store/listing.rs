@@ -1,8 +1,9 @@
 //! Lists of visits, page by page.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use common::ids::{AppointmentId, UserId};
 use common::page::Page;
+use common::period::Moment;
 use serde::{Deserialize, Serialize};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
@@ -16,16 +17,9 @@ pub struct Filter {
     pub patients: Vec<UserId>,
     pub doctors: Vec<UserId>,
     pub statuses: Vec<Status>,
-    pub from: Option<Bound>,
-    pub to: Option<Bound>,
-}
-
-/// An end of a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// A whole day on the doctor's wall.
-    Date(NaiveDate),
-    Instant(DateTime<Utc>),
+    /// Days are those on the doctor's wall.
+    pub from: Option<Moment>,
+    pub to: Option<Moment>,
 }
 
 /// Where a page ended.
@@ -68,14 +62,15 @@ fn push_filter(query: &mut QueryBuilder<MySql>, filter: &Filter) {
     for doctor in &filter.doctors {
         query.push(" and doctor_id = ").push_bind(*doctor);
     }
+    // Instants without a zone: with one they would travel as TIMESTAMP, which knows nothing before 1970 and after 2038.
     match filter.from {
-        Some(Bound::Date(date)) => query.push(" and local_date >= ").push_bind(date),
-        Some(Bound::Instant(instant)) => query.push(" and start_at >= ").push_bind(instant),
+        Some(Moment::Date(date)) => query.push(" and local_date >= ").push_bind(date),
+        Some(Moment::Instant(instant)) => query.push(" and start_at >= ").push_bind(instant.naive_utc()),
         None => query,
     };
     match filter.to {
-        Some(Bound::Date(date)) => query.push(" and local_date <= ").push_bind(date),
-        Some(Bound::Instant(instant)) => query.push(" and start_at < ").push_bind(instant),
+        Some(Moment::Date(date)) => query.push(" and local_date <= ").push_bind(date),
+        Some(Moment::Instant(instant)) => query.push(" and start_at < ").push_bind(instant.naive_utc()),
         None => query,
     };
     if !filter.statuses.is_empty() {

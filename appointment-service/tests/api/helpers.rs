@@ -33,7 +33,7 @@ pub(crate) struct App {
     pub(crate) pool: MySqlPool,
     pub(crate) core: Core,
     settings: Arc<Live<Settings>>,
-    _server: TestServer,
+    pub(crate) server: TestServer,
 }
 
 impl App {
@@ -69,7 +69,7 @@ impl App {
             pool,
             core,
             settings,
-            _server: server,
+            server,
         }
     }
 

@@ -15,6 +15,8 @@ mod listing;
 mod outbox;
 mod proxy;
 mod races;
+mod refresh;
 mod reschedule;
 mod slots;
 mod story;
+mod tokens;

@@ -73,6 +73,12 @@ async fn in_state(pool: &MySqlPool, state: &str) -> i64 {
         .unwrap()
 }
 
+/// What the health says of the outbox.
+async fn backlog(app: &App) -> serde_json::Value {
+    let health = app.get("/actuator/health/outbox", &app.admin()).await;
+    health.expect(200).json()["details"].clone()
+}
+
 #[test]
 fn the_migration_has_the_table_that_the_outbox_needs() {
     assert!(
@@ -88,7 +94,7 @@ async fn a_booking_while_the_broker_is_away_is_201_and_its_event_follows() {
     let (cable, through) = Proxy::of(&amqp).await;
     let mut settings = AmqpSettings::for_test(through);
     let app = App::on(mysql_database(&MIGRATOR).await, settings.clone(), "").await;
-    settings.url = amqp.into();
+    settings.url = Some(amqp.into());
     let direct = Broker::start(&settings, &app.core.background);
     let inbox = Inbox::default();
     inbox.consume(&direct);
@@ -116,12 +122,19 @@ async fn a_booking_while_the_broker_is_away_is_201_and_its_event_follows() {
         .await
         .expect(200);
     assert_eq!(in_state(&app.pool, "NEW").await, 2);
+    let backlog = backlog(&app).await;
+    assert_eq!(backlog["pending"], 2);
+    assert!(backlog["oldest_age_s"].is_u64(), "{backlog}");
     cable.plug();
     inbox.holds(3).await;
     eventually("all are marked as sent", async || {
         (in_state(&app.pool, "SENT").await == 3).then_some(())
     })
     .await;
+    assert_eq!(
+        self::backlog(&app).await,
+        json!({ "pending": 0, "oldest_age_s": null })
+    );
     let kinds: Vec<String> = app.events().await.into_iter().map(|event| event.kind).collect();
     assert_eq!(
         kinds,

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{Method, StatusCode};
+use metrics::Label;
 use serde_json::{Value, json};
+
+use super::timer::{Timer, method_label, outcome_label};
 
 const KEPT: usize = 100;
 
@@ -28,16 +31,26 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Count it and remember it among the last.
-    pub fn record(self) {
-        metrics::histogram!(
-            "http_server_requests_seconds",
-            "method" => self.method.as_str().to_owned(),
-            "uri" => self.route.clone(),
-            "status" => self.status.as_str().to_owned(),
-            "outcome" => outcome(self.status),
-        )
-        .record(self.elapsed.as_secs_f64());
+    /// Probes and scrapes would drown everything else in a log or a list.
+    pub fn is_probe(&self) -> bool {
+        self.route.starts_with("/actuator") || ["/livez", "/readyz"].contains(&self.route.as_str())
+    }
+
+    /// Count it; `error` is the code of the problem that was answered.
+    pub fn count(&self, error: Option<&str>) {
+        let labels = vec![
+            Label::from_static_parts("method", method_label(&self.method)),
+            Label::new("uri", self.route.clone()),
+            Label::new("status", self.status.as_str().to_owned()),
+            Label::from_static_parts("outcome", outcome_label(self.status)),
+            Label::new("exception", error.unwrap_or("None").to_owned()),
+            Label::new("error", error.unwrap_or("none").to_owned()),
+        ];
+        Timer::of("http_server_requests_seconds", labels).record(self.elapsed);
+    }
+
+    /// Remember it among the last.
+    pub fn remember(self) {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         last.truncate(KEPT - 1);
         last.push_front(self);
@@ -46,7 +59,7 @@ impl Exchange {
     fn json(&self) -> Value {
         json!({
             "timestamp": self.at,
-            "request": { "method": self.method.as_str(), "uri": self.route, "headers": {} },
+            "request": { "method": method_label(&self.method), "uri": self.route, "headers": {} },
             "response": { "status": self.status.as_u16(), "headers": {} },
             "timeTaken": format!("PT{:.6}S", self.elapsed.as_secs_f64()),
         })
@@ -60,14 +73,4 @@ pub fn last() -> Vec<Value> {
         .iter()
         .map(Exchange::json)
         .collect()
-}
-
-fn outcome(status: StatusCode) -> &'static str {
-    match status.as_u16() / 100 {
-        1 => "INFORMATIONAL",
-        2 => "SUCCESS",
-        3 => "REDIRECTION",
-        4 => "CLIENT_ERROR",
-        _ => "SERVER_ERROR",
-    }
 }

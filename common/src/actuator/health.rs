@@ -8,7 +8,14 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Map, Value, json};
 
+use super::disk::Disk;
+
 const PATIENCE: Duration = Duration::from_secs(2);
+const PING: &str = "ping";
+const LIVENESS: &str = "livenessState";
+const READINESS: &str = "readinessState";
+/// Below this many free bytes the disk counts as full.
+const THRESHOLD: u64 = 10 * 1024 * 1024;
 
 type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
@@ -22,10 +29,9 @@ pub enum Weight {
 }
 
 /// The components of a service's health.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Health(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
     stopping: AtomicBool,
     components: RwLock<Vec<Component>>,
@@ -38,11 +44,59 @@ struct Component {
     check: Check,
 }
 
+/// The worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Status {
+    Down,
+    OutOfService,
+    Up,
+}
+
+/// What is asked about together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    Whole,
+    /// Asks no dependency, or an outage of one would restart the whole fleet.
+    Liveness,
+    Readiness,
+}
+
+/// The state of one part.
+struct Finding {
+    name: &'static str,
+    status: Status,
+    details: Value,
+}
+
 /// The state of the parts that were asked.
 pub(super) struct Report {
-    pub(super) up: bool,
-    pub(super) status: &'static str,
-    components: Vec<(&'static str, Result<Value, String>)>,
+    pub(super) status: Status,
+    findings: Vec<Finding>,
+}
+
+impl Default for Health {
+    /// The components that every service has: the process itself and its disk.
+    fn default() -> Self {
+        let health = Self(Arc::new(Inner {
+            stopping: AtomicBool::new(false),
+            components: RwLock::default(),
+        }));
+        for name in [PING, LIVENESS] {
+            health.add(name, Weight::Shown, || async { Ok(Value::Null) });
+        }
+        health.add("diskSpace", Weight::Shown, || async { disk_space() });
+        health
+    }
+}
+
+fn disk_space() -> Result<Value, String> {
+    let disk = Disk::here().ok_or("the disk cannot be looked at")?;
+    if disk.free < THRESHOLD {
+        return Err(format!("only {} bytes are free at {}", disk.free, disk.path));
+    }
+    Ok(json!({
+        "total": disk.total, "free": disk.free, "threshold": THRESHOLD, "path": disk.path, "exists": true,
+    }))
 }
 
 impl Health {
@@ -56,72 +110,130 @@ impl Health {
         components.push(Component { name, weight, check });
     }
 
-    /// From now on readiness says OUT_OF_SERVICE.
+    /// From now on readiness says OUT_OF_SERVICE, and so does the whole.
     pub fn stopping(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
-    pub(super) async fn whole(&self) -> Report {
-        self.ask(|_| true).await
-    }
-
-    pub(super) async fn readiness(&self) -> Report {
-        let mut report = self.ask(|component| component.weight == Weight::Needed).await;
-        if self.0.stopping.load(Ordering::Relaxed) || !report.up {
-            report.up = false;
-            report.status = "OUT_OF_SERVICE";
+    /// The state of a group.
+    pub(super) async fn group(&self, group: Group) -> Report {
+        let mut report = self.ask(|name, weight| group.has(name, weight)).await;
+        if group == Group::Readiness && report.status == Status::Down {
+            report.status = Status::OutOfService;
         }
         report
     }
 
-    pub(super) async fn component(&self, name: &str) -> Option<Report> {
-        let report = self.ask(|component| component.name == name).await;
-        (!report.components.is_empty()).then_some(report)
+    /// The state of one component, if `group` has it.
+    pub(super) async fn component(&self, group: Group, wanted: &str) -> Option<Report> {
+        let report = self
+            .ask(|name, weight| name == wanted && group.has(name, weight))
+            .await;
+        (!report.findings.is_empty()).then_some(report)
     }
 
-    async fn ask(&self, wanted: impl Fn(&Component) -> bool) -> Report {
+    async fn ask(&self, wanted: impl Fn(&str, Weight) -> bool) -> Report {
         let asked: Vec<Component> = {
             let all = self.0.components.read().unwrap_or_else(PoisonError::into_inner);
             all.iter()
-                .filter(|component| wanted(component))
+                .filter(|component| wanted(component.name, component.weight))
                 .cloned()
                 .collect()
         };
-        let answers = join_all(asked.into_iter().map(|component| async move {
-            let answer = tokio::time::timeout(PATIENCE, (component.check)()).await;
-            (
-                component.name,
-                answer.unwrap_or_else(|_| Err("no answer in time".to_owned())),
-            )
-        }));
-        let components = answers.await;
-        let up = components.iter().all(|(_, answer)| answer.is_ok());
+        let mut findings = join_all(asked.iter().map(Component::look)).await;
+        if wanted(READINESS, Weight::Needed) {
+            findings.push(self.traffic());
+        }
+        let status = findings.iter().map(|finding| finding.status).min();
         Report {
-            up,
-            status: if up { "UP" } else { "DOWN" },
-            components,
+            status: status.unwrap_or(Status::Up),
+            findings,
+        }
+    }
+
+    fn traffic(&self) -> Finding {
+        let stopping = self.0.stopping.load(Ordering::Relaxed);
+        Finding {
+            name: READINESS,
+            status: if stopping {
+                Status::OutOfService
+            } else {
+                Status::Up
+            },
+            details: Value::Null,
         }
     }
 }
 
-impl Report {
-    /// Actuator's document; details only for those who may see them.
-    pub(super) fn json(&self, details: bool) -> Value {
-        let mut document = Map::new();
-        document.insert("status".to_owned(), json!(self.status));
-        let mut components = Map::new();
-        components.insert("ping".to_owned(), json!({ "status": "UP" }));
-        for (name, answer) in &self.components {
-            let mut component = json!({ "status": if answer.is_ok() { "UP" } else { "DOWN" } });
-            if details {
-                component["details"] = match answer {
-                    Ok(details) => details.clone(),
-                    Err(error) => json!({ "error": error }),
-                };
-            }
-            components.insert((*name).to_owned(), component);
+impl Component {
+    async fn look(&self) -> Finding {
+        let answer = tokio::time::timeout(PATIENCE, (self.check)()).await;
+        let (status, details) = match answer {
+            Ok(Ok(details)) => (Status::Up, details),
+            Ok(Err(error)) => (Status::Down, json!({ "error": error })),
+            Err(_) => (Status::Down, json!({ "error": "no answer in time" })),
+        };
+        Finding {
+            name: self.name,
+            status,
+            details,
         }
-        document.insert("components".to_owned(), Value::Object(components));
-        Value::Object(document)
+    }
+}
+
+impl Group {
+    /// The group of this name in a path.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "liveness" => Some(Self::Liveness),
+            "readiness" => Some(Self::Readiness),
+            _ => None,
+        }
+    }
+
+    fn has(self, name: &str, weight: Weight) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Liveness => [PING, LIVENESS].contains(&name),
+            Self::Readiness => weight == Weight::Needed,
+        }
+    }
+}
+
+impl Status {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Down => "DOWN",
+            Self::OutOfService => "OUT_OF_SERVICE",
+            Self::Up => "UP",
+        }
+    }
+}
+
+impl Finding {
+    fn json(&self, details: bool) -> Value {
+        let mut document = json!({ "status": self.status.name() });
+        if details && !self.details.is_null() {
+            document["details"] = self.details.clone();
+        }
+        document
+    }
+}
+
+impl Report {
+    /// Actuator's document of a group; details only for those who may see them.
+    pub(super) fn json(&self, details: bool) -> Value {
+        let components = self.findings.iter();
+        let components: Map<String, Value> = components
+            .map(|finding| (finding.name.to_owned(), finding.json(details)))
+            .collect();
+        json!({ "status": self.status.name(), "components": components })
+    }
+
+    /// Actuator's document of the one component that was asked.
+    pub(super) fn json_of_one(&self, details: bool) -> Value {
+        self.findings
+            .first()
+            .map_or(Value::Null, |finding| finding.json(details))
     }
 }

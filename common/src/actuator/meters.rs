@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+/// How the name of a timer's peak ends.
+const PEAK: &str = "_max";
+
 /// Labels of one sample.
 type Labels = BTreeMap<String, String>;
 
@@ -59,10 +62,21 @@ fn sample(line: &str) -> Option<Sample> {
     };
     Some(Sample {
         name: name.to_owned(),
-        labels,
         value: value.parse().ok()?,
-        line: line.to_owned(),
+        line: canonical(line, labels.get("le")),
+        labels,
     })
+}
+
+/// OpenMetrics wants a bucket's bound to look like a float, and a scraper that changes its format must find the same
+/// series.
+fn canonical(line: &str, bound: Option<&String>) -> String {
+    match bound {
+        Some(bound) if bound.bytes().all(|byte| byte.is_ascii_digit()) => {
+            line.replace(&format!("le=\"{bound}\""), &format!("le=\"{bound}.0\""))
+        }
+        _ => line.to_owned(),
+    }
 }
 
 /// `a="x",b="y"`, where values may hold escaped quotes.
@@ -94,23 +108,27 @@ fn labels(text: &str) -> Labels {
 }
 
 impl Family {
+    /// The name without what Prometheus demands at the end of a counter's.
+    fn bare(&self) -> &str {
+        match self.kind.as_str() {
+            "counter" => self.name.strip_suffix("_total").unwrap_or(&self.name),
+            _ => &self.name,
+        }
+    }
+
     /// Micrometer's name: dots, and no unit at the end.
     fn dotted(&self) -> String {
-        let bare = ["_seconds_total", "_bytes_total", "_total", "_seconds", "_bytes"]
-            .iter()
-            .find_map(|end| self.name.strip_suffix(end));
-        bare.unwrap_or(&self.name).replace('_', ".")
+        let name = self.bare();
+        let unit = self.unit().and_then(|unit| name.strip_suffix(unit));
+        unit.map_or(name, |name| name.trim_end_matches('_'))
+            .replace('_', ".")
     }
 
     fn unit(&self) -> Option<&'static str> {
-        let name = self.name.trim_end_matches("_total");
-        if name.ends_with("_seconds") {
-            Some("seconds")
-        } else if name.ends_with("_bytes") {
-            Some("bytes")
-        } else {
-            None
-        }
+        let name = self.bare();
+        ["seconds", "bytes", "files"]
+            .into_iter()
+            .find(|unit| name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')))
     }
 
     fn statistic(&self, sample: &Sample) -> Option<&'static str> {
@@ -128,9 +146,20 @@ impl Family {
     }
 }
 
-/// Names of all metrics, sorted.
+/// The family of the peaks that belong to `family`, if it is a timer.
+fn peaks<'a>(families: &'a [Family], family: &Family) -> Option<&'a Family> {
+    families
+        .iter()
+        .find(|other| other.name.strip_suffix(PEAK) == Some(&family.name))
+}
+
+/// Names of all metrics, sorted. A timer's peak is a statistic of it and no metric of its own.
 pub(super) fn names(families: &[Family]) -> BTreeSet<String> {
-    families.iter().map(Family::dotted).collect()
+    let own = families.iter().filter(|family| {
+        let timer = family.name.strip_suffix(PEAK);
+        !families.iter().any(|other| Some(other.name.as_str()) == timer)
+    });
+    own.map(Family::dotted).collect()
 }
 
 /// One metric summed over the samples that have all `tags`; `None` if there is none.
@@ -149,6 +178,10 @@ pub(super) fn one(families: &[Family], name: &str, tags: &[(String, String)]) ->
     }
     if totals.is_empty() {
         return None;
+    }
+    if let Some(peaks) = peaks(families, family) {
+        let longest = peaks.samples.iter().filter(fits).map(|sample| sample.value);
+        totals.insert("MAX", longest.fold(0.0, f64::max));
     }
     let asked: Vec<&String> = tags.iter().map(|(tag, _)| tag).collect();
     let mut available: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -179,12 +212,7 @@ pub(super) fn text(families: &[Family], wanted: &[String]) -> String {
 
 /// OpenMetrics 1.0.0: a counter's family is named without `_total`, and the end is marked.
 pub(super) fn open_metrics(families: &[Family], wanted: &[String]) -> String {
-    render(
-        families,
-        wanted,
-        |family| family.name.trim_end_matches("_total").to_owned(),
-        "# EOF\n",
-    )
+    render(families, wanted, |family| family.bare().to_owned(), "# EOF\n")
 }
 
 fn render(families: &[Family], wanted: &[String], name: impl Fn(&Family) -> String, end: &str) -> String {
@@ -212,23 +240,31 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "# HELP http_server_requests_seconds time\n# TYPE http_server_requests_seconds histogram\n\
-        http_server_requests_seconds_bucket{uri=\"/a\",le=\"1\"} 2\n\
+        http_server_requests_seconds_bucket{uri=\"/a\",le=\"1.0\"} 2\n\
         http_server_requests_seconds_count{uri=\"/a\",status=\"200\"} 2\n\
         http_server_requests_seconds_sum{uri=\"/a\",status=\"200\"} 0.5\n\
         http_server_requests_seconds_count{uri=\"/b \\\"c\\\"\",status=\"404\"} 1\n\
-        # TYPE logs_total counter\nlogs_total 7\n";
+        # TYPE http_server_requests_seconds_max gauge\n\
+        http_server_requests_seconds_max{uri=\"/a\",status=\"200\"} 0.4\n\
+        http_server_requests_seconds_max{uri=\"/b \\\"c\\\"\",status=\"404\"} 0.7\n\
+        # TYPE logs_total counter\nlogs_total 7\n\
+        # TYPE process_files_max_files gauge\nprocess_files_max_files 9\n";
 
     #[test]
     fn a_metric_is_summed_over_the_samples_that_fit() {
         let families = parse(TEXT);
         assert_eq!(
             names(&families).into_iter().collect::<Vec<_>>(),
-            ["http.server.requests", "logs"]
+            ["http.server.requests", "logs", "process.files.max"]
         );
         let all = one(&families, "http.server.requests", &[]).unwrap();
         assert_eq!(
             all["measurements"],
-            json!([{"statistic": "COUNT", "value": 3.0}, {"statistic": "TOTAL_TIME", "value": 0.5}])
+            json!([
+                {"statistic": "COUNT", "value": 3.0},
+                {"statistic": "MAX", "value": 0.7},
+                {"statistic": "TOTAL_TIME", "value": 0.5},
+            ])
         );
         assert_eq!(
             all["availableTags"][1],
@@ -249,5 +285,15 @@ mod tests {
         assert_eq!(text(&families, &[]), TEXT);
         let open = open_metrics(&families, &["logs_total".to_owned()]);
         assert_eq!(open, "# TYPE logs counter\nlogs_total 7\n# EOF\n");
+    }
+
+    #[test]
+    fn bounds_of_buckets_look_like_floats_in_both_formats() {
+        let families =
+            parse("# TYPE t histogram\nt_bucket{uri=\"/1\",le=\"10\"} 2\nt_bucket{le=\"+Inf\"} 3\n");
+        for text in [text(&families, &[]), open_metrics(&families, &[])] {
+            assert!(text.contains("t_bucket{uri=\"/1\",le=\"10.0\"} 2\n"), "{text}");
+            assert!(text.contains("t_bucket{le=\"+Inf\"} 3\n"), "{text}");
+        }
     }
 }

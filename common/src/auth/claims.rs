@@ -9,8 +9,9 @@ pub const ACCESS_TYPE: &str = "at+jwt";
 /// `typ` of a token that names a service.
 pub const SERVICE_TYPE: &str = "service+jwt";
 
-/// What a user's access token says. Typed, so that doubled, missing and ill-typed claims are refused.
+/// What a user's access token says. Typed and closed, so that doubled, missing, ill-typed and further claims are refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccessClaims {
     /// Issuer.
     pub iss: String,
@@ -34,6 +35,7 @@ pub struct AccessClaims {
 
 /// What a service's token says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServiceClaims {
     /// Issuer.
     pub iss: String,

@@ -1,15 +1,18 @@
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Notify};
 use url::Url;
 
 use crate::background::Background;
+use crate::http::Client;
 
 /// An Ed25519 public key as a JSON Web Key (RFC 8037).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -32,7 +35,7 @@ pub struct Jwk {
 /// A JSON Web Key Set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KeySet {
-    /// The keys that may have signed a token which is still good.
+    /// The keys that may have signed a token which is still good, newest first.
     pub keys: Vec<Jwk>,
 }
 
@@ -41,14 +44,26 @@ pub struct KeySet {
 pub struct Keys(Arc<Inner>);
 
 struct Inner {
-    known: ArcSwap<HashMap<String, DecodingKey>>,
-    /// Grows with every change of the set.
-    generation: AtomicU64,
+    known: ArcSwap<HashMap<String, Known>>,
+    /// How many keys have come so far.
+    stamps: AtomicU64,
+    /// Names of keys that are over, whatever an answer still says. Held while the known keys change.
+    over: std::sync::Mutex<HashSet<String>>,
     source: Option<Source>,
 }
 
+#[derive(Clone)]
+struct Known {
+    key: DecodingKey,
+    stamp: KeyStamp,
+}
+
+/// Tells one key from every other that was known while this process ran, also from one of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStamp(u64);
+
 struct Source {
-    client: reqwest::Client,
+    client: Client,
     url: Url,
     every: Duration,
     wanted: Notify,
@@ -57,34 +72,28 @@ struct Source {
 
 /// However many tokens name an unknown key, the set is read no more often than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(2);
+/// Longest reading, and longest wait of a request for a reading that is under way.
+const PATIENCE: Duration = Duration::from_secs(3);
 const MAX_ANSWER: usize = 64 * 1024;
+/// The newest are kept.
 const MAX_KEYS: usize = 32;
 
 impl Keys {
     /// Keys given by hand: user-service's own, or a test's.
     pub fn fixed(set: &KeySet) -> Self {
-        let keys = Self(Arc::new(Inner {
-            known: ArcSwap::default(),
-            generation: AtomicU64::new(0),
-            source: None,
-        }));
+        let keys = Self::of(None);
         keys.replace(set);
         keys
     }
 
     /// Keys read from the pinned `url`, again every `every`, and when a token names one that is not known.
-    pub fn from_url(client: reqwest::Client, url: Url, every: Duration, background: &Background) -> Self {
-        let source = Source {
+    pub fn from_url(client: Client, url: Url, every: Duration, background: &Background) -> Self {
+        let keys = Self::of(Some(Source {
             client,
             url,
             every,
             wanted: Notify::new(),
             last: Mutex::default(),
-        };
-        let keys = Self(Arc::new(Inner {
-            known: ArcSwap::default(),
-            generation: AtomicU64::new(0),
-            source: Some(source),
         }));
         let worker = keys.clone();
         background.spawn("jwks", |stop| async move {
@@ -96,33 +105,53 @@ impl Keys {
         keys
     }
 
-    /// Put `set` in place of the known keys. Members that are not Ed25519 signature keys are left out.
+    fn of(source: Option<Source>) -> Self {
+        Self(Arc::new(Inner {
+            known: ArcSwap::default(),
+            stamps: AtomicU64::new(0),
+            over: std::sync::Mutex::default(),
+            source,
+        }))
+    }
+
+    /// Put `set` in place of the known keys. Members that are not Ed25519 signature keys are left out, and so are two
+    /// that share a name; a key that was known before keeps its stamp.
     pub fn replace(&self, set: &KeySet) {
-        let known = set.keys.iter().take(MAX_KEYS).filter_map(|jwk| {
-            let fits = jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.usage == "sig" && jwk.alg == "EdDSA";
-            let key = fits
-                .then(|| DecodingKey::from_ed_components(&jwk.x).ok())
-                .flatten()?;
-            Some((jwk.kid.clone(), key))
+        let over = self.0.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.0.known.load();
+        let known = set.usable().into_iter().filter(|(kid, _)| !over.contains(kid));
+        let stamped = known.map(|(kid, key)| {
+            let same = before.get(&kid).filter(|old| is_same(&old.key, &key));
+            let stamp = same.map_or_else(|| self.next_stamp(), |old| old.stamp);
+            (kid, Known { key, stamp })
         });
-        let known: HashMap<String, DecodingKey> = known.collect();
-        let same = {
-            let before = self.0.known.load();
-            let same_key = |kid: &String, key: &DecodingKey| {
-                let old = before.get(kid).and_then(|old| old.try_get_as_bytes().ok());
-                old.is_some() && old == key.try_get_as_bytes().ok()
-            };
-            before.len() == known.len() && known.iter().all(|(kid, key)| same_key(kid, key))
-        };
-        if !same {
-            self.0.known.store(Arc::new(known));
-            self.0.generation.fetch_add(1, Ordering::Release);
+        self.0.known.store(Arc::new(stamped.collect()));
+    }
+
+    fn next_stamp(&self) -> KeyStamp {
+        KeyStamp(self.0.stamps.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The keys with these names are over, and no others: what they signed is refused from now on, and the set is
+    /// read again if one of them was in use.
+    pub fn end(&self, kids: &[String]) {
+        let mut over = self.0.over.lock().unwrap_or_else(PoisonError::into_inner);
+        *over = kids.iter().cloned().collect();
+        let mut known = HashMap::clone(&self.0.known.load());
+        let before = known.len();
+        known.retain(|kid, _| !over.contains(kid));
+        if known.len() == before {
+            return;
+        }
+        self.0.known.store(Arc::new(known));
+        if let Some(source) = &self.0.source {
+            source.wanted.notify_one();
         }
     }
 
-    /// Changes whenever the set does: what was checked with keys of another generation must be checked again.
-    pub fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
+    /// Whether the key of this stamp is still in the set: what was checked with it need not be checked again.
+    pub fn holds(&self, stamp: KeyStamp) -> bool {
+        self.0.known.load().values().any(|known| known.stamp == stamp)
     }
 
     /// There is at least one key.
@@ -130,8 +159,9 @@ impl Keys {
         !self.0.known.load().is_empty()
     }
 
-    pub(super) fn with<T>(&self, kid: &str, check: impl FnOnce(&DecodingKey) -> T) -> Option<T> {
-        self.0.known.load().get(kid).map(check)
+    pub(super) fn with<T>(&self, kid: &str, check: impl FnOnce(&DecodingKey) -> T) -> Option<(T, KeyStamp)> {
+        let known = self.0.known.load();
+        known.get(kid).map(|known| (check(&known.key), known.stamp))
     }
 
     /// Read the set again, unless that was just done; true if it was read.
@@ -140,12 +170,22 @@ impl Keys {
             return false;
         };
         // One reader at a time; those who waited see what it read.
-        let mut last = source.last.lock().await;
+        let Ok(mut last) = tokio::time::timeout(PATIENCE, source.last.lock()).await else {
+            return false;
+        };
         if last.is_some_and(|at| at.elapsed() < MIN_INTERVAL) {
             return true;
         }
+        // Already now: whoever gives up while it reads has not earned the next one a reading.
         *last = Some(Instant::now());
-        match source.read().await {
+        let fresh = self.read(source).await;
+        *last = Some(Instant::now());
+        fresh
+    }
+
+    async fn read(&self, source: &Source) -> bool {
+        let answer = tokio::time::timeout(PATIENCE, source.read()).await;
+        match answer.unwrap_or_else(|_| Err(anyhow::anyhow!("no whole answer in {PATIENCE:?}"))) {
             Ok(set) => {
                 self.replace(&set);
                 true
@@ -160,25 +200,41 @@ impl Keys {
     async fn keep_fresh(&self) {
         let Some(source) = &self.0.source else { return };
         loop {
-            self.refresh().await;
-            let pause = if self.ready() {
-                source.every
-            } else {
-                Duration::from_millis(500).max(MIN_INTERVAL)
-            };
+            let fresh = self.read(source).await;
+            let pause = if fresh { source.every } else { MIN_INTERVAL };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = source.wanted.notified() => {}
             }
         }
     }
+}
 
-    /// Ask for a reading soon, without waiting for it.
-    pub fn want_refresh(&self) {
-        if let Some(source) = &self.0.source {
-            source.wanted.notify_one();
-        }
+impl KeySet {
+    /// The newest of its keys that tokens of ours can be signed with.
+    fn usable(&self) -> HashMap<String, DecodingKey> {
+        let alone = |jwk: &&Jwk| self.keys.iter().filter(|other| other.kid == jwk.kid).count() == 1;
+        let keys = self.keys.iter().take(MAX_KEYS).filter(alone).filter_map(|jwk| {
+            let fits = jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.usage == "sig" && jwk.alg == "EdDSA";
+            let whole = URL_SAFE_NO_PAD
+                .decode(&jwk.x)
+                .is_ok_and(|point| point.len() == 32);
+            let key = (fits && whole).then(|| DecodingKey::from_ed_components(&jwk.x).ok())??;
+            Some((jwk.kid.clone(), key))
+        });
+        keys.collect()
     }
+}
+
+fn is_same(one: &DecodingKey, other: &DecodingKey) -> bool {
+    let bytes = one.try_get_as_bytes().ok();
+    bytes.is_some() && bytes == other.try_get_as_bytes().ok()
+}
+
+/// An answer of the pinned address: members that are no keys of ours are somebody else's business.
+#[derive(Deserialize)]
+struct Answer {
+    keys: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Source {
@@ -197,8 +253,17 @@ impl Source {
                 "the key set is larger than {MAX_ANSWER} bytes"
             );
         }
-        let set: KeySet = serde_json::from_slice(&body)?;
-        anyhow::ensure!(!set.keys.is_empty(), "the key set is empty");
+        let answer: Answer = serde_json::from_slice(&body)?;
+        // A private half that everybody can read makes its key worth nothing.
+        let public = answer.keys.into_iter().filter(|key| !key.contains_key("d"));
+        let keys = public
+            .filter_map(|key| serde_json::from_value(key.into()).ok())
+            .collect();
+        let set = KeySet { keys };
+        anyhow::ensure!(
+            !set.usable().is_empty(),
+            "the key set holds no key to check tokens with"
+        );
         Ok(set)
     }
 }

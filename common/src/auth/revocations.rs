@@ -1,16 +1,18 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{AccessClaims, ServiceTokens};
+use super::{AccessClaims, Keys, ServiceTokens};
 use crate::background::Background;
 use crate::clock::Clock;
+use crate::http::Client;
 use crate::ids::{SessionId, UserId};
 
 /// What user-service answers on `GET /internal/revocations`.
@@ -22,6 +24,9 @@ pub struct RevocationFeed {
     pub sessions: Vec<RevokedSession>,
     /// Users whose tokens from before an instant are worth nothing.
     pub users: Vec<RevokedUser>,
+    /// Names of all signing keys that are over, by age or because they were withdrawn.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// A session that ended.
@@ -50,7 +55,7 @@ pub struct Revocations(Arc<Inner>);
 
 struct Inner {
     known: RwLock<Known>,
-    /// Seconds since the epoch of the last word from the feed; `i64::MAX`: not fed.
+    /// Seconds since the epoch of the last word from the feed; `i64::MAX`: not fed; `i64::MIN`: nothing heard yet.
     heard_at: AtomicI64,
     /// Grows with every change, for caches of verified tokens.
     generation: AtomicU64,
@@ -63,37 +68,54 @@ struct Known {
     users: HashMap<UserId, (i64, DateTime<Utc>)>,
 }
 
+const ISSUER: &str = "user-service";
 const LONG_POLL_S: u64 = 20;
+/// After an answer that failed, or that came at once and brought nothing.
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Revocations {
     /// None known and never stale: user-service fills its own, tests theirs.
     pub fn local() -> Self {
+        Self::heard_at(i64::MAX)
+    }
+
+    /// Nothing heard yet, so that no token is good before [`Revocations::heard`].
+    pub fn awaited() -> Self {
+        Self::heard_at(i64::MIN)
+    }
+
+    fn heard_at(seconds: i64) -> Self {
         Self(Arc::new(Inner {
             known: RwLock::default(),
-            heard_at: AtomicI64::new(i64::MAX),
+            heard_at: AtomicI64::new(seconds),
             generation: AtomicU64::new(0),
         }))
     }
 
-    /// Follow user-service's feed at its pinned address.
+    /// Follow the feed of user-service, found by `issuer` at its pinned address; `keys` hears which of them are over.
     pub fn follow(
-        client: reqwest::Client,
-        issuer: Url,
+        (client, issuer): (Client, Url),
         tokens: ServiceTokens,
+        keys: Keys,
         clock: Clock,
         tasks: &Background,
     ) -> Self {
-        let revocations = Self::local();
-        revocations.0.heard_at.store(0, Ordering::Relaxed);
+        let revocations = Self::awaited();
         let feed = Feed {
             client,
             issuer,
             tokens,
+            keys,
             clock,
             into: revocations.clone(),
         };
         tasks.spawn("revocations", |stop| feed.run(stop));
         revocations
+    }
+
+    /// The feed spoke at `now`: what it said so far is the whole truth up to then.
+    pub fn heard(&self, now: DateTime<Utc>) {
+        self.0.heard_at.store(now.timestamp(), Ordering::Relaxed);
     }
 
     /// Take in what the feed says.
@@ -129,11 +151,12 @@ impl Revocations {
                 .is_some_and(|(before, _)| claims.iat < *before)
     }
 
-    /// Seconds since the feed was last heard; 0 when it is not fed.
-    pub fn age(&self, now: DateTime<Utc>) -> i64 {
+    /// Seconds since the feed was last heard: 0 when it is not fed, `None` when nothing has been heard yet.
+    pub fn age(&self, now: DateTime<Utc>) -> Option<i64> {
         match self.0.heard_at.load(Ordering::Relaxed) {
-            i64::MAX => 0,
-            heard => now.timestamp() - heard,
+            i64::MAX => Some(0),
+            i64::MIN => None,
+            heard => Some(now.timestamp() - heard),
         }
     }
 
@@ -148,9 +171,10 @@ impl Revocations {
 }
 
 struct Feed {
-    client: reqwest::Client,
+    client: Client,
     issuer: Url,
     tokens: ServiceTokens,
+    keys: Keys,
     clock: Clock,
     into: Revocations,
 }
@@ -159,25 +183,33 @@ impl Feed {
     async fn run(self, stop: CancellationToken) {
         let mut started = false;
         while !stop.is_cancelled() {
-            let answer = tokio::select! {
-                () = stop.cancelled() => return,
-                answer = self.read(started) => answer,
+            let (begun, before) = (Instant::now(), self.into.seq());
+            let Some(answer) = stop.run_until_cancelled(self.read(started)).await else {
+                return;
             };
-            let now = self.clock.now();
-            match answer {
+            let news = match &answer {
                 Ok(feed) => {
-                    self.into.apply(&feed, now);
-                    self.into.0.heard_at.store(now.timestamp(), Ordering::Relaxed);
-                    started = true;
+                    self.take(feed);
+                    feed.seq != before || begun.elapsed() >= PAUSE
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the revocation feed is away");
-                    // A restarted issuer may count anew: begin again with the whole snapshot.
-                    started = false;
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    false
                 }
+            };
+            // A restarted issuer may count anew: after a failure begin again with the whole snapshot.
+            started = answer.is_ok();
+            if !news {
+                let _ = stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             }
         }
+    }
+
+    fn take(&self, feed: &RevocationFeed) {
+        let now = self.clock.now();
+        self.into.apply(feed, now);
+        self.keys.end(&feed.keys);
+        self.into.heard(now);
     }
 
     async fn read(&self, started: bool) -> anyhow::Result<RevocationFeed> {
@@ -188,12 +220,17 @@ impl Feed {
                 .append_pair("after", &after)
                 .append_pair("wait", &wait);
         }
-        let token = self.tokens.for_service("user-service").await?;
+        let token = self.tokens.for_service(ISSUER).await?;
         let request = self
             .client
             .get(url)
             .bearer_auth(token)
             .timeout(Duration::from_secs(LONG_POLL_S + 5));
-        Ok(request.send().await?.error_for_status()?.json().await?)
+        let response = request.send().await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // Its key may have been withdrawn.
+            self.tokens.forget(ISSUER).await;
+        }
+        Ok(response.error_for_status()?.json().await?)
     }
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use url::Url;
 
+use crate::http::Client;
+
 /// Body of `POST /internal/token`: OAuth 2.0 client credentials, in JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +37,7 @@ struct Inner {
 
 enum Source {
     Issuer {
-        client: reqwest::Client,
+        client: Client,
         issuer: Url,
         name: &'static str,
         secret: SecretString,
@@ -45,12 +47,7 @@ enum Source {
 
 impl ServiceTokens {
     /// Tokens from user-service at its pinned address, against the service's own `secret`.
-    pub fn from_issuer(
-        client: reqwest::Client,
-        issuer: Url,
-        name: &'static str,
-        secret: SecretString,
-    ) -> Self {
+    pub fn from_issuer(client: Client, issuer: Url, name: &'static str, secret: SecretString) -> Self {
         Self::new(Source::Issuer {
             client,
             issuer,

@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, Validation};
-use serde::Deserialize;
+use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 
 use super::claims::Envelope;
+use super::keys::KeyStamp;
+use super::signature::{Signed, object};
 use super::{ACCESS_TYPE, AccessClaims, AuthSettings, Keys, Revocations, Role, SERVICE_TYPE, ServiceClaims};
 use crate::clock::Clock;
 use crate::problem::Problem;
@@ -14,8 +13,7 @@ use crate::problem::Problem;
 const MAX_TOKEN: usize = 4096;
 const MAX_KID: usize = 64;
 
-/// Checks tokens. `jsonwebtoken` checks the signature; what it lets pass (a foreign `typ`, `crit`, lists of
-/// audiences, endless lifetimes) is checked here.
+/// Checks tokens. `jsonwebtoken` checks the signature and nothing else; what else makes a token good is checked here.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
@@ -26,7 +24,6 @@ struct Inner {
     keys: Keys,
     revocations: Revocations,
     clock: Clock,
-    validation: Validation,
 }
 
 /// Why a token is not good. The client hears only the first sentence of it.
@@ -58,15 +55,6 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// The whole header that a token of ours has. Anything more (`crit`, `jku`, `jwk`, `x5u`, `zip`, `b64`) is refused.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: String,
-}
-
 impl Verifier {
     /// Check tokens for the service `name`.
     pub fn new(
@@ -76,18 +64,12 @@ impl Verifier {
         revocations: Revocations,
         clock: Clock,
     ) -> Self {
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        // Presence, parties and times are checked on the typed claims below, against our clock.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
         Self(Arc::new(Inner {
             settings,
             name,
             keys,
             revocations,
             clock,
-            validation,
         }))
     }
 
@@ -103,18 +85,27 @@ impl Verifier {
 
     /// Check a user's access token; when its key is unknown, read the key set again first.
     pub async fn verify_access(&self, token: &str) -> Result<AccessClaims, Refusal> {
-        match self.check_access(token) {
-            Err(Refusal::UnknownKey) if self.0.keys.refresh().await => self.check_access(token),
+        self.verify_signed(token).await.map(|(claims, _)| claims)
+    }
+
+    /// The same, with the key that signed it: for caches, which may keep the claims while [`Keys::holds`] that key.
+    pub async fn verify_signed(&self, token: &str) -> Result<(AccessClaims, KeyStamp), Refusal> {
+        match self.check_signed(token) {
+            Err(Refusal::UnknownKey) if self.0.keys.refresh().await => self.check_signed(token),
             other => other,
         }
     }
 
     /// Check a user's access token with what is known now.
     pub fn check_access(&self, token: &str) -> Result<AccessClaims, Refusal> {
-        let claims: AccessClaims = self.decode(token, ACCESS_TYPE)?;
+        self.check_signed(token).map(|(claims, _)| claims)
+    }
+
+    fn check_signed(&self, token: &str) -> Result<(AccessClaims, KeyStamp), Refusal> {
+        let (claims, key): (AccessClaims, _) = self.decode(token, ACCESS_TYPE)?;
         self.check_envelope(&claims.envelope(), &self.0.settings.audience)?;
         self.check_still_good(&claims)?;
-        Ok(claims)
+        Ok((claims, key))
     }
 
     /// What can change after a token was verified: its time and its session. For caches, on every hit.
@@ -126,13 +117,28 @@ impl Verifier {
         if self.0.revocations.revoked(claims) {
             return Err(Refusal::Revoked);
         }
-        let stale = self.0.revocations.age(now) > self.0.settings.revocation_max_age_s;
+        // What ended before this process started is known only from the first word of the feed.
+        let age = self.0.revocations.age(now).ok_or(Refusal::Unavailable)?;
         // Better no doctor for a minute than a suspended one with records open.
-        if stale && claims.role != Role::Patient {
+        if age > self.0.settings.revocation_max_age_s && claims.role != Role::Patient {
             Err(Refusal::Unavailable)
         } else {
             Ok(())
         }
+    }
+
+    /// Tokens can be checked: keys are known, and so is what had been revoked.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn ready(&self) -> Result<(), String> {
+        if !self.0.keys.ready() {
+            return Err("no keys to check tokens with".to_owned());
+        }
+        let heard = self.0.revocations.age(self.0.clock.now());
+        heard
+            .map(drop)
+            .ok_or_else(|| "it is not known yet which tokens were revoked".to_owned())
     }
 
     /// Check a token with which another service calls this one.
@@ -144,7 +150,7 @@ impl Verifier {
     }
 
     fn check_service(&self, token: &str) -> Result<ServiceClaims, Refusal> {
-        let claims: ServiceClaims = self.decode(token, SERVICE_TYPE)?;
+        let (claims, _): (ServiceClaims, _) = self.decode(token, SERVICE_TYPE)?;
         self.check_envelope(&claims.envelope(), self.0.name)?;
         if claims.sub.is_empty() {
             Err(Refusal::Invalid)
@@ -153,26 +159,22 @@ impl Verifier {
         }
     }
 
-    fn decode<C: DeserializeOwned + Clone>(&self, token: &str, kind: &str) -> Result<C, Refusal> {
+    fn decode<C: DeserializeOwned>(&self, token: &str, kind: &str) -> Result<(C, KeyStamp), Refusal> {
         if token.len() > MAX_TOKEN {
             return Err(Refusal::Invalid);
         }
         if !self.0.keys.ready() {
             return Err(Refusal::Unavailable);
         }
-        let header = read_header(token).ok_or(Refusal::Invalid)?;
-        if header.alg != "EdDSA" || header.typ != kind || header.kid.is_empty() || header.kid.len() > MAX_KID
-        {
+        let token = Signed::read(token).ok_or(Refusal::Invalid)?;
+        let kid = token.header.kid.as_deref().unwrap_or_default();
+        if token.header.typ.as_deref() != Some(kind) || kid.is_empty() || kid.len() > MAX_KID {
             return Err(Refusal::Invalid);
         }
-        let decoded = self.0.keys.with(&header.kid, |key| {
-            jsonwebtoken::decode::<C>(token, key, &self.0.validation)
-        });
-        match decoded {
-            None => Err(Refusal::UnknownKey),
-            Some(Err(_)) => Err(Refusal::Invalid),
-            Some(Ok(data)) => Ok(data.claims),
-        }
+        let checked = self.0.keys.with(kid, |key| token.payload(key, Algorithm::EdDSA));
+        let (payload, key) = checked.ok_or(Refusal::UnknownKey)?;
+        let claims = object(&payload.ok_or(Refusal::Invalid)?).ok_or(Refusal::Invalid)?;
+        Ok((claims, key))
     }
 
     fn check_envelope(&self, token: &Envelope<'_>, audience: &str) -> Result<(), Refusal> {
@@ -201,9 +203,4 @@ impl Verifier {
             Err(Refusal::Invalid)
         }
     }
-}
-
-fn read_header(token: &str) -> Option<Header> {
-    let segment = token.split('.').next()?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(segment).ok()?).ok()
 }

@@ -94,7 +94,8 @@ async fn keep_connected(
 }
 
 async fn connect(settings: &AmqpSettings, topology: &Topology) -> Result<Connection, String> {
-    let mut uri: AMQPUri = settings.url.expose_secret().parse()?;
+    let url = settings.url.as_ref().ok_or("amqp.url is not set")?;
+    let mut uri: AMQPUri = url.expose_secret().parse()?;
     uri.query.heartbeat = Some(settings.heartbeat_s);
     let opening = async {
         let connection = Connection::connect_uri(uri, ConnectionProperties::default()).await?;

@@ -81,7 +81,7 @@ impl Fixture {
         let broker = Broker::start(&settings, &background);
         timeout(PATIENCE, broker.connected()).await.expect("a broker");
         let properties = ConnectionProperties::default();
-        let own = Connection::connect(settings.url.expose_secret(), properties)
+        let own = Connection::connect(settings.url.as_ref().unwrap().expose_secret(), properties)
             .await
             .unwrap();
         Self {
@@ -244,11 +244,11 @@ async fn network(target: String) -> (u16, Arc<Mutex<JoinSet<()>>>) {
 #[tokio::test]
 async fn publishing_and_consuming_go_on_after_the_connection_was_cut() {
     let mut settings = settings();
-    let mut url = url::Url::parse(settings.url.expose_secret()).unwrap();
+    let mut url = url::Url::parse(settings.url.as_ref().unwrap().expose_secret()).unwrap();
     let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5672));
     let (port, lines) = network(target).await;
     url.set_port(Some(port)).unwrap();
-    settings.url = String::from(url).into();
+    settings.url = Some(String::from(url).into());
 
     let background = Background::new();
     let broker = Broker::start(&settings, &background);

@@ -5,14 +5,16 @@ pub mod flat;
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::environment::typed;
+use super::signature::{Question, SIGNATURE, SigningKey};
 use super::{ConfigServerSettings, HttpClientSettings};
+use crate::clock::Clock;
 use cache::Cache;
 
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
@@ -30,6 +32,9 @@ pub(crate) enum RemoteError {
     /// The answer is not what a config-server says.
     #[error("config-server's answer cannot be read: {0}")]
     Unreadable(String),
+    /// Whoever answers does not know this service's secret, or what it said was changed on the way.
+    #[error("config-server's answer is not signed with this service's secret")]
+    Unsigned,
 }
 
 /// The place where one service's settings are asked for, and the copy of the last ones that were accepted.
@@ -57,8 +62,7 @@ impl<'a> Source<'a> {
 
     /// Config-server's answer, merged and nested.
     pub(crate) async fn fetch(&self) -> Result<Value, RemoteError> {
-        let timeout = Duration::from_millis(self.settings.timeout_ms);
-        fetch(self.url, self.name, &self.settings.profile, timeout).await
+        fetch(self.url, self.name, self.settings).await
     }
 
     /// Keep a copy of `values`, which have proved to fit.
@@ -88,12 +92,14 @@ impl<'a> Source<'a> {
 }
 
 /// Ask until there is an answer or `timeout` has passed: at the start of a fleet config-server may be a moment late.
-async fn fetch(url: &Url, name: &str, profile: &str, timeout: Duration) -> Result<Value, RemoteError> {
+async fn fetch(url: &Url, name: &str, settings: &ConfigServerSettings) -> Result<Value, RemoteError> {
+    let timeout = Duration::from_millis(settings.timeout_ms);
     let deadline = Instant::now() + timeout;
     let client = client(timeout)?;
-    let address = address(url, name, profile)?;
+    let address = address(url, name, &settings.profile)?;
     loop {
-        let error = match tokio::time::timeout_at(deadline, ask(&client, address.clone())).await {
+        let asked = ask(&client, address.clone(), settings.require_signature);
+        let error = match tokio::time::timeout_at(deadline, asked).await {
             Ok(Err(error @ RemoteError::Away(_))) => error,
             Ok(answer) => return answer.map(Answer::into_values),
             Err(_) => RemoteError::Away("no answer in time".to_owned()),
@@ -126,29 +132,71 @@ fn address(url: &Url, name: &str, profile: &str) -> Result<Url, RemoteError> {
     Ok(address)
 }
 
-async fn ask(client: &reqwest::Client, mut address: Url) -> Result<Answer, RemoteError> {
-    let (user, password) = (
-        address.username().to_owned(),
-        address.password().map(str::to_owned),
-    );
+async fn ask(client: &reqwest::Client, mut address: Url, signed: bool) -> Result<Answer, RemoteError> {
+    let (user, password) = (decoded(address.username()), address.password().map(decoded));
     let cleared = address.set_username("").and_then(|()| address.set_password(None));
     cleared.map_err(|()| RemoteError::Unreadable("the address of config-server has no host".to_owned()))?;
-    let mut request = client
-        .get(address)
+    let request = client
+        .get(address.clone())
         .header(http::header::ACCEPT, "application/json");
-    if !user.is_empty() {
-        request = request.basic_auth(decoded(&user), password.map(|password| decoded(&password)));
+    if signed {
+        let seal = Seal::new(&user, &password.unwrap_or_default(), &address);
+        let answer = send(request.header(http::header::AUTHORIZATION, seal.authorization())).await?;
+        let tag = answer.headers().get(SIGNATURE).cloned();
+        let body = body(answer).await?;
+        return if seal.holds(tag.as_ref(), &body) {
+            Answer::parse(&body)
+        } else {
+            Err(RemoteError::Unsigned)
+        };
     }
+    let request = if user.is_empty() {
+        request
+    } else {
+        request.basic_auth(user, password)
+    };
+    Answer::parse(&body(send(request).await?).await?)
+}
+
+/// An answer that is one.
+async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, RemoteError> {
     let response = request
         .send()
         .await
         .map_err(|error| RemoteError::Away(error.without_url().to_string()))?;
     match response.status() {
-        StatusCode::OK => Answer::parse(&body(response).await?),
+        StatusCode::OK => Ok(response),
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
             Err(RemoteError::Away(format!("status {status}")))
         }
         status => Err(RemoteError::Refused(status)),
+    }
+}
+
+/// A question whose answer must be signed.
+struct Seal {
+    key: SigningKey,
+    question: Question,
+    path: String,
+}
+
+impl Seal {
+    fn new(name: &str, secret: &str, address: &Url) -> Self {
+        Self {
+            key: SigningKey::new(secret),
+            question: Question::new(name, Clock::System.now()),
+            path: format!("{}?{}", address.path(), address.query().unwrap_or_default()),
+        }
+    }
+
+    fn authorization(&self) -> String {
+        self.key.authorization(&self.question, &self.path)
+    }
+
+    fn holds(&self, tag: Option<&HeaderValue>, body: &[u8]) -> bool {
+        let about = (StatusCode::OK.as_u16(), self.path.as_str());
+        tag.and_then(|tag| tag.to_str().ok())
+            .is_some_and(|tag| self.key.has_signed(&self.question, about, body, tag))
     }
 }
 

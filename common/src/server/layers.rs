@@ -13,7 +13,7 @@ use crate::actuator::exchanges;
 use crate::clock::Clock;
 use crate::config::ServerSettings;
 use crate::context::{REQUEST_ID, RequestContext};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Give `router` what every service has: limits, problems for what no route answers, context, log and metrics.
 pub fn finish(router: Router, settings: &ServerSettings, clock: Clock) -> Router {
@@ -63,8 +63,8 @@ async fn observe(State(clock): State<Clock>, request: Request, next: Next) -> Re
         status,
         elapsed,
     };
-    // Probes and scrapes would drown everything else.
-    if !seen.route.starts_with("/actuator") && seen.route != "/livez" && seen.route != "/readyz" {
+    seen.count(response.extensions().get::<Code>().map(|code| code.0.as_str()));
+    if !seen.is_probe() {
         tracing::info!(
             request_id = %context.request_id,
             method = %seen.method,
@@ -73,7 +73,7 @@ async fn observe(State(clock): State<Clock>, request: Request, next: Next) -> Re
             elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "request"
         );
+        seen.remember();
     }
-    seen.record();
     response
 }

@@ -6,8 +6,12 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
+mod attacks;
 mod client;
+mod config_stub;
 mod databases;
+mod foreign;
+mod matrix;
 mod mint;
 mod peers;
 mod proxy;
@@ -16,12 +20,16 @@ mod server;
 use std::future::Future;
 use std::time::Duration;
 
+pub use attacks::{Attack, Target, attacks, repel};
 pub use client::{Answer, As, Client};
+pub use config_stub::ConfigStub;
 pub use databases::{amqp_url, mongo_database, mongo_url, mysql_database, mysql_url};
+pub use foreign::{Foreign, Step, not_run};
+pub use matrix::{Matrix, Row, strange_ids, strange_values};
 pub use mint::TokenMint;
 pub use peers::Peers;
 pub use proxy::Proxy;
-pub use server::{TestServer, core, core_with};
+pub use server::{TestServer, core, core_on_bus, core_with};
 
 /// Ask again and again until `probe` has an answer, for at most ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> T {

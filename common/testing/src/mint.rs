@@ -22,20 +22,36 @@ impl TokenMint {
     /// A mint with a fresh key, whose tokens begin at the time of `clock`.
     pub fn new(clock: Clock) -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        Self::with_key(&Uuid::new_v4().to_string(), pkcs8.as_ref(), clock)
+    }
+
+    /// A mint with the key `kid`, its private half in PKCS#8.
+    pub fn with_key(kid: &str, pkcs8: &[u8], clock: Clock) -> Self {
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8).unwrap();
         let public = Jwk {
             kty: "OKP".to_owned(),
             crv: "Ed25519".to_owned(),
             x: URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()),
-            kid: Uuid::new_v4().to_string(),
+            kid: kid.to_owned(),
             alg: "EdDSA".to_owned(),
             usage: "sig".to_owned(),
         };
         Self {
-            key: Arc::new(EncodingKey::from_ed_der(pkcs8.as_ref())),
+            key: Arc::new(EncodingKey::from_ed_der(pkcs8)),
             public,
             clock,
         }
+    }
+
+    /// A mint of another fleet, at the same time of day.
+    #[must_use]
+    pub fn stranger(&self) -> Self {
+        Self::new(self.clock.clone())
+    }
+
+    /// The name of its key.
+    pub fn kid(&self) -> &str {
+        &self.public.kid
     }
 
     /// The public half, for a verifier.

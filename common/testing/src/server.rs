@@ -1,17 +1,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use common::actuator::{Actuator, Health};
 use common::auth::{Revocations, ServiceTokens, Verifier};
 use common::background::Background;
+use common::broker::{AmqpSettings, Broker};
+use common::bus::Bus;
 use common::clock::Clock;
 use common::config::{Live, Settings};
 use common::core::Core;
 use common::discovery::Discovery;
 use common::http::{self, Http};
 use common::page::Cursors;
-use common::server::{self, Stop};
+use common::server::{self, Router, Stop};
 use tokio::net::TcpListener;
 
 use crate::{Client, TokenMint};
@@ -23,6 +24,19 @@ pub fn core<T: Settings>(live: &Arc<Live<T>>) -> (Core, TokenMint) {
 
 /// The parts of a service for a test, with its clock and its neighbours (see [`crate::Peers`]).
 pub fn core_with<T: Settings>(live: &Arc<Live<T>>, clock: Clock, discovery: Discovery) -> (Core, TokenMint) {
+    assemble(live, (clock, discovery), None)
+}
+
+/// The parts of a service for a test that listens to the bus of the broker at `amqp`.
+pub fn core_on_bus<T: Settings>(live: &Arc<Live<T>>, amqp: &AmqpSettings) -> (Core, TokenMint) {
+    assemble(live, (Clock::System, Discovery::disabled()), Some(amqp))
+}
+
+fn assemble<T: Settings>(
+    live: &Arc<Live<T>>,
+    (clock, discovery): (Clock, Discovery),
+    amqp: Option<&AmqpSettings>,
+) -> (Core, TokenMint) {
     let settings = live.core();
     let mint = TokenMint::new(clock.clone());
     let verifier = Verifier::new(
@@ -35,6 +49,8 @@ pub fn core_with<T: Settings>(live: &Arc<Live<T>>, clock: Clock, discovery: Disc
     let tokens = ServiceTokens::fixed("a-test-has-no-issuer");
     let health = Health::default();
     let background = Background::new();
+    let broker = amqp.map(|amqp| Broker::start(amqp, &background));
+    let bus = Bus::join(live, broker.clone(), &background);
     let core = Core {
         name: live.name(),
         actuator: Actuator::new(
@@ -42,14 +58,17 @@ pub fn core_with<T: Settings>(live: &Arc<Live<T>>, clock: Clock, discovery: Disc
             health.clone(),
             verifier.clone(),
             (clock.clone(), background.clone()),
+            bus.clone(),
         )
         .unwrap(),
         http: Http::new(
-            http::client(&settings.http_client).unwrap(),
+            http::Client::new(live.follow_core()).unwrap(),
             discovery.clone(),
             tokens,
         ),
         background,
+        broker,
+        bus,
         cursors: Cursors::new(&"a test's secret".into()),
         settings,
         clock,
@@ -73,11 +92,7 @@ impl TestServer {
     pub async fn start(router: Router, core: &Core) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = server::finish(
-            router.merge(core.actuator.router()),
-            &core.settings.server,
-            core.clock.clone(),
-        );
+        let app = core.app(router);
         let stop = Stop::new();
         let (settings, token) = (core.settings.server.clone(), stop.clone());
         core.background.spawn("test-server", |_| async move {

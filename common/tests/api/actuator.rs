@@ -5,7 +5,7 @@ use common_testing::{As, Client};
 use http::Method;
 use serde_json::json;
 
-use crate::helpers::{NAME, TestApp};
+use crate::helpers::TestApp;
 
 #[tokio::test]
 async fn health_is_open_and_says_what_counts() {
@@ -52,40 +52,61 @@ async fn health_is_open_and_says_what_counts() {
 }
 
 #[tokio::test]
-async fn everything_else_is_for_operators() {
+async fn groups_and_components_are_asked_for_by_name() {
     let app = TestApp::start().await;
     let client = app.server.client();
-    let basic = |path: &str, secret: &str| {
-        Client::send(
-            client
-                .request(Method::GET, path, As::Anyone)
-                .basic_auth(NAME, Some(secret)),
-        )
-    };
-    let closed = [
-        "prometheus",
-        "metrics",
-        "metrics/process.uptime",
-        "env",
-        "env/server.port",
-        "configprops",
-        "mappings",
-        "scheduledtasks",
-        "httpexchanges",
-        "loggers",
-        "loggers/ROOT",
-    ];
-    for path in closed {
-        let path = format!("/actuator/{path}");
-        client.get(&path, As::Anyone).await.expect(401);
-        let patient = app.mint.access(UserId::generate(), Role::Patient);
-        client.get(&path, &patient).await.expect(403);
-        basic(&path, "wrong").await.expect(401);
-        basic(&path, "trial-secret").await.expect(200);
-        let admin = app.mint.access(UserId::generate(), Role::Admin);
-        client.get(&path, &admin).await.expect(200);
+    let admin = app.mint.access(UserId::generate(), Role::Admin);
+    app.core
+        .health
+        .add("db", Weight::Needed, || async { Ok(json!({ "rows": 1 })) });
+    let up = json!({ "status": "UP" });
+    for path in [
+        "db",
+        "readiness/db",
+        "diskSpace",
+        "liveness/livenessState",
+        "readiness/readinessState",
+    ] {
+        let answer = client.get(&format!("/actuator/health/{path}"), As::Anyone).await;
+        assert_eq!(answer.expect(200).json(), up, "{path}");
     }
-    client.get("/actuator/info", As::Anyone).await.expect(200);
+    for path in [
+        "nothing",
+        "liveness/db",
+        "readiness/diskSpace",
+        "nothing/db",
+        "db/nothing",
+    ] {
+        let answer = client.get(&format!("/actuator/health/{path}"), As::Anyone).await;
+        assert_eq!(answer.problem(404), "not-found", "{path}");
+    }
+    let db = client.get("/actuator/health/readiness/db", &admin).await.json();
+    assert_eq!(db, json!({ "status": "UP", "details": { "rows": 1 } }));
+    let disk = client.get("/actuator/health/diskSpace", &admin).await.json();
+    let number = |key: &str| disk["details"][key].as_u64().unwrap();
+    assert!(
+        number("total") >= number("free") && number("free") >= number("threshold"),
+        "{disk}"
+    );
+    assert_eq!(disk["details"]["exists"], true);
+}
+
+#[tokio::test]
+async fn while_it_stops_it_is_out_of_service_and_says_when_to_come_back() {
+    let app = TestApp::start().await;
+    let client = app.server.client();
+    app.core.health.stopping();
+    for path in ["/actuator/health", "/actuator/health/readiness", "/readyz"] {
+        let answer = client.get(path, As::Anyone).await.expect(503);
+        assert_eq!(answer.json()["status"], "OUT_OF_SERVICE", "{path}");
+        assert_eq!(answer.header("retry-after"), "5");
+    }
+    client.get("/livez", As::Anyone).await.expect(200);
+    app.core
+        .health
+        .add("db", Weight::Needed, || async { Err("away".to_owned()) });
+    let whole = client.get("/actuator/health", As::Anyone).await.expect(503);
+    assert_eq!(whole.json()["status"], "DOWN", "the worst is said");
 }
 
 #[tokio::test]
@@ -109,11 +130,43 @@ async fn metrics_and_exchanges_name_templates_and_no_secret_shows() {
         );
     }
     let metrics = client.get("/actuator/prometheus", &admin).await.text();
+    let seen = |series: &str, labels: &str| {
+        let mut lines = metrics.lines();
+        lines.any(|line| line.starts_with(series) && line.contains(labels))
+    };
+    let unmatched = "method=\"GET\",uri=\"unmatched\",status=\"404\",outcome=\"CLIENT_ERROR\",\
+                     exception=\"not-found\",error=\"not-found\"";
+    for series in ["_count{", "_bucket{", "_max{"] {
+        let series = format!("http_server_requests_seconds{series}");
+        assert!(seen(&series, unmatched), "{series}: {metrics}");
+    }
     assert!(
-        metrics.contains("http_server_requests_seconds_count"),
+        seen(
+            "http_server_requests_seconds_count{",
+            "exception=\"None\",error=\"none\""
+        ),
         "{metrics}"
     );
-    assert!(metrics.contains("uri=\"unmatched\""), "{metrics}");
+    let exchanges = client.get("/actuator/httpexchanges", &admin).await.text();
+    assert!(
+        !exchanges.contains("/actuator"),
+        "probes and scrapes are not remembered"
+    );
+}
+
+#[tokio::test]
+async fn a_method_of_the_clients_own_makes_no_series() {
+    let app = TestApp::start().await;
+    let client = app.server.client();
+    let admin = app.mint.access(UserId::generate(), Role::Admin);
+    let brew = Method::from_bytes(b"CNRYBREW").unwrap();
+    Client::send(client.request(brew, "/me", &admin))
+        .await
+        .expect(405);
+    for path in ["prometheus", "httpexchanges"] {
+        let text = client.get(&format!("/actuator/{path}"), &admin).await.text();
+        assert!(text.contains("OTHER") && !text.contains("CNRYBREW"), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -132,10 +185,20 @@ async fn levels_can_be_set_and_bad_ones_are_refused() {
         .post("/actuator/loggers/common::http", &admin, &set("LOUD"))
         .await
         .expect(400);
+    let unnamed = client
+        .post("/actuator/loggers/a=warn,b", &admin, &set("DEBUG"))
+        .await;
+    assert_eq!(unnamed.problem(400), "malformed-request");
     client
-        .post("/actuator/loggers/common::http", As::Anyone, &set("DEBUG"))
+        .post("/actuator/loggers/ROOT", &admin, &set("OFF"))
         .await
-        .expect(401);
+        .expect(204);
+    client
+        .post("/actuator/loggers/ROOT", &admin, &json!({}))
+        .await
+        .expect(204);
+    let root = client.get("/actuator/loggers/ROOT", &admin).await.json();
+    assert_eq!(root["configuredLevel"], "INFO", "as the settings say");
 }
 
 #[tokio::test]
@@ -154,8 +217,14 @@ async fn a_metric_can_be_asked_for_by_name_and_tag() {
     for name in [
         "http.server.requests",
         "process.uptime",
+        "process.start.time",
         "process.cpu.usage",
+        "process.files.open",
+        "process.files.max",
         "system.cpu.count",
+        "system.load.average.1m",
+        "disk.free",
+        "disk.total",
     ] {
         assert!(names.contains(&name), "{name} is missing: {names:?}");
     }
@@ -170,6 +239,19 @@ async fn a_metric_can_be_asked_for_by_name_and_tag() {
         metric["measurements"][0]["value"].as_f64().unwrap() >= 1.0,
         "{metric}"
     );
+    assert_eq!(metric["measurements"][1]["statistic"], "MAX");
+    assert!(
+        metric["measurements"][1]["value"].as_f64().unwrap() > 0.0,
+        "{metric}"
+    );
+    assert_eq!(metric["baseUnit"], "seconds");
+    assert!(!metric["description"].as_str().unwrap().is_empty());
+    let usage = client
+        .get("/actuator/metrics/process.cpu.usage", &admin)
+        .await
+        .json();
+    let usage = usage["measurements"][0]["value"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&usage), "{usage}");
     client
         .get("/actuator/metrics/no.such.metric", &admin)
         .await
@@ -214,13 +296,18 @@ async fn settings_are_named_and_masked() {
         json!({ "source": "defaults", "value": "******" })
     );
     client.get("/actuator/env/no.such.key", &admin).await.expect(404);
-    let all = client
-        .get("/actuator/configprops", &admin)
+    let filtered = client
+        .get("/actuator/env?pattern=^SERVER\\.p", &admin)
         .await
         .expect(200)
         .json();
+    let defaults = filtered["propertySources"].as_array().unwrap().last().unwrap();
     assert_eq!(
-        all["contexts"][NAME]["beans"]["server"]["properties"]["port"],
-        "******"
+        defaults["properties"],
+        json!({ "server.port": { "value": "******" } })
     );
+    for bad in ["(", "a{9999}{9999}"] {
+        let answer = client.get(&format!("/actuator/env?pattern={bad}"), &admin).await;
+        assert_eq!(answer.problem(400), "malformed-request", "{bad}");
+    }
 }

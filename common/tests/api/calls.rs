@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use common::auth::ServiceTokens;
 use common::clients::users::Users;
 use common::discovery::Discovery;
-use common::http::{CallError, Http, client};
+use common::http::{CallError, Client, Http};
 use common::ids::UserId;
 use common::problem::Problem;
 use common_testing::Peers;
@@ -11,7 +11,7 @@ use common_testing::Peers;
 use crate::helpers::live;
 
 fn users(discovery: Discovery) -> Users {
-    let client = client(&live("{}").core().http_client).unwrap();
+    let client = Client::new(live("{}").follow_core()).unwrap();
     Users::new(&Http::new(client, discovery, ServiceTokens::fixed("token")))
 }
 

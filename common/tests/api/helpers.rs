@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use axum::extract::State;
 use axum::routing::{get, post};
-use axum::{Router, extract::State};
 use common::auth::{Admin, Caller, ServiceCaller, Verifier};
 use common::config::{self, Live, Settings};
 use common::core::Core;
 use common::extract::Json;
 use common::problem::Problem;
+use common::server::Router;
 use common_testing::{TestServer, TokenMint, core};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -47,7 +48,18 @@ impl TestApp {
     }
 
     pub(crate) async fn with(yaml: &str) -> Self {
-        let (core, mint) = core(&live(yaml));
+        Self::live(yaml).await.1
+    }
+
+    /// With its settings at hand.
+    pub(crate) async fn live(yaml: &str) -> (Arc<Live<Trial>>, Self) {
+        let live = live(yaml);
+        let (core, mint) = core(&live);
+        (live, Self::of(core, mint).await)
+    }
+
+    /// Of parts that a test has put together.
+    pub(crate) async fn of(core: Core, mint: TokenMint) -> Self {
         let server = TestServer::start(router(&core), &core).await;
         Self { server, core, mint }
     }

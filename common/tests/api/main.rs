@@ -3,8 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod actuator;
+mod bus;
 mod calls;
+mod endpoints;
+mod feed;
 mod helpers;
+mod issuer;
+mod keys;
+mod refresh;
 mod revocation;
 mod server;
 mod tokens;

@@ -1,8 +1,8 @@
 use chrono::TimeDelta;
-use common::auth::{ACCESS_TYPE, RevocationFeed, RevokedSession, RevokedUser, Role};
+use common::auth::{ACCESS_TYPE, RevocationFeed, Revocations, RevokedSession, RevokedUser, Role, Verifier};
 use common::ids::UserId;
 
-use crate::helpers::TestApp;
+use crate::helpers::{NAME, TestApp, live};
 
 #[tokio::test]
 async fn a_session_that_ended_opens_nothing_more() {
@@ -22,7 +22,7 @@ async fn a_session_that_ended_opens_nothing_more() {
         &RevocationFeed {
             seq: 1,
             sessions: vec![ended],
-            users: vec![],
+            ..RevocationFeed::default()
         },
         now,
     );
@@ -52,8 +52,8 @@ async fn a_user_cut_off_loses_earlier_tokens_and_only_those() {
     app.core.verifier.revocations().apply(
         &RevocationFeed {
             seq: 1,
-            sessions: vec![],
             users: vec![cut],
+            ..RevocationFeed::default()
         },
         now,
     );
@@ -76,7 +76,7 @@ async fn what_expired_is_forgotten() {
         &RevocationFeed {
             seq: 1,
             sessions: vec![ended],
-            users: vec![],
+            ..RevocationFeed::default()
         },
         now,
     );
@@ -89,4 +89,56 @@ async fn what_expired_is_forgotten() {
         now + TimeDelta::minutes(6),
     );
     assert!(!revocations.revoked(&claims));
+}
+
+/// A service as it is while user-service is away: what it last heard was said at the given moment.
+async fn stale(heard: Option<TimeDelta>) -> TestApp {
+    let (mut core, mint) = common_testing::core(&live("{service: {secret: trial-secret}}"));
+    let revocations = Revocations::awaited();
+    if let Some(age) = heard {
+        revocations.heard(core.clock.now() - age);
+    }
+    let (settings, clock) = (core.settings.auth.clone(), core.clock.clone());
+    core.verifier = Verifier::new(settings, NAME, mint.keys(), revocations, clock);
+    TestApp::of(core, mint).await
+}
+
+#[tokio::test]
+async fn a_feed_that_went_silent_shuts_out_doctors_and_admins_but_no_patient() {
+    let app = stale(Some(TimeDelta::seconds(65))).await;
+    let client = app.server.client();
+    for role in [Role::Doctor, Role::Admin] {
+        let answer = client
+            .get("/me", &app.mint.access(UserId::generate(), role))
+            .await;
+        assert_eq!(answer.problem(503), "unavailable");
+        assert!(answer.headers.contains_key("retry-after"));
+    }
+    let patient = app.mint.access(UserId::generate(), Role::Patient);
+    client.get("/me", &patient).await.expect(200);
+    // One word from the feed, and all is well.
+    let verifier = &app.core.verifier;
+    verifier.revocations().heard(app.core.clock.now());
+    for role in [Role::Doctor, Role::Admin, Role::Patient] {
+        let token = app.mint.access(UserId::generate(), role);
+        client.get("/me", &token).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_word_of_the_feed_nobody_comes_in() {
+    let app = stale(None).await;
+    let client = app.server.client();
+    for role in [Role::Patient, Role::Doctor, Role::Admin] {
+        let answer = client
+            .get("/me", &app.mint.access(UserId::generate(), role))
+            .await;
+        assert_eq!(answer.problem(503), "unavailable");
+    }
+    assert!(app.core.verifier.ready().is_err());
+    // Services may already call each other: how else would they hear that word?
+    let service = app.mint.service("notification-service", NAME);
+    client.get("/internal/thing", &service).await.expect(200);
+    app.core.verifier.revocations().heard(app.core.clock.now());
+    assert!(app.core.verifier.ready().is_ok());
 }

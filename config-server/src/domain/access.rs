@@ -2,6 +2,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
+use common::config::signature::SigningKey;
 
 use super::document::FORMATS;
 
@@ -52,6 +53,15 @@ impl Credentials {
             }
         });
         matches.map(|name| Reader { name: name.clone() })
+    }
+
+    /// Who `name` is, and the key of its secret, for somebody who proves to know it in another way.
+    pub fn signer(&self, name: &str) -> Option<(Reader, SigningKey)> {
+        let (name, hash) = self.entries.iter().find(|(known, _)| known == name)?;
+        Some((
+            Reader { name: name.clone() },
+            SigningKey::from_hash(hash.as_ref()),
+        ))
     }
 
     /// The application that a file belongs to: the innermost folder that is called like one, else the longest name

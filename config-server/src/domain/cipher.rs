@@ -78,7 +78,7 @@ impl Keyring {
 
     /// Decrypt a value, with or without `{cipher}`, that stands in a file of `owner`. `None`: of no particular one.
     pub fn decrypt(&self, owner: Option<&str>, value: &str) -> Result<String, CipherError> {
-        let value = value.trim().trim_start_matches(CIPHER);
+        let value = without_key_names(value.trim().trim_start_matches(CIPHER));
         match value.strip_prefix(AEAD).and_then(|rest| rest.split_once('}')) {
             Some((scope, _)) if scope != SHARED && owner.is_some_and(|owner| owner != scope) => {
                 Err(CipherError::Invalid)
@@ -123,6 +123,17 @@ impl Keyring {
             .decrypt(&mut buffer, context)
             .map_err(|_| CipherError::Invalid)?;
         String::from_utf8(text.to_vec()).map_err(|_| CipherError::Invalid)
+    }
+}
+
+/// Spring lets a value say which of several keys it needs. A symmetric server has one, and ignores that.
+fn without_key_names(value: &str) -> &str {
+    let named = ["{key:", "{secret:"]
+        .iter()
+        .find_map(|name| value.strip_prefix(name));
+    match named.and_then(|rest| rest.split_once('}')) {
+        Some((_, rest)) => without_key_names(rest),
+        None => value,
     }
 }
 
@@ -174,6 +185,10 @@ mod tests {
                 .unwrap(),
             "mysecret"
         );
+        for named in ["{key:a}", "{secret:b}", "{key:a}{secret:b}", "{secret:}{key:}"] {
+            let value = format!("{CIPHER}{named}{SPRING}");
+            assert_eq!(keyring().decrypt(None, &value).unwrap(), "mysecret", "{named}");
+        }
         assert_eq!(
             Keyring::new(&["k"], None).unwrap().decrypt(None, SPRING),
             Err(CipherError::Invalid)
@@ -231,6 +246,8 @@ mod tests {
             "{aead:svc}AQ",
             "{aead:svc",
             "{key:x}ab",
+            "{key:x",
+            "{other:x}ab",
             &SPRING[..32],
             &SPRING[..40],
         ] {

@@ -63,6 +63,11 @@ impl Tree {
         self.files.is_empty()
     }
 
+    /// The size of all files together.
+    pub fn bytes(&self) -> usize {
+        self.files.values().map(|file| file.bytes.len()).sum()
+    }
+
     /// The files that cannot be read, with the reasons.
     pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files

@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, State};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::bus::{Bus, BusError, Destination};
 use common::clock::Clock;
 use common::extract::{Json, parse_json, too_large};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
@@ -22,15 +23,21 @@ use crate::error::Error;
 
 /// Headers in which hosts send an HMAC-SHA256 of the body, in hex.
 const SIGNATURES: [&str; 3] = ["x-hub-signature-256", "x-gitea-signature", "x-gogs-signature"];
+/// Bitbucket's, which names its algorithm. GitHub sends a SHA-1 under this name, which is no proof.
+const NAMED_SIGNATURE: &str = "x-hub-signature";
+const SHA256: &[u8] = b"sha256=";
+/// A change of more applications than this is everybody's.
+const MOST_DESTINATIONS: usize = 16;
 /// Headers in which hosts send the secret itself.
 const TOKENS: [&str; 2] = ["x-gitlab-token", "x-gitee-token"];
 
-/// Something has changed. Answers with the applications that it may concern; `*` stands for all.
+/// Something has changed. Answers with the applications that it may concern, `*` stands for all, and has those that run
+/// read their settings again.
 #[utoipa::path(
     post,
     path = "/monitor",
     request_body = String,
-    responses((status = 200, body = Vec<String>), (status = 400), (status = 401), (status = 403), (status = 413), (status = 429))
+    responses((status = 200, body = Vec<String>), (status = 400), (status = 401), (status = 403), (status = 413), (status = 429), (status = 503))
 )]
 pub(super) async fn notify(
     State(state): State<AppState>,
@@ -53,7 +60,29 @@ pub(super) async fn notify(
         }
     }
     tracing::info!(?applications, "told of a change");
+    broadcast(&state.bus, &applications).await?;
     Ok(Json(applications))
+}
+
+/// Where there is no bus, services are told in another way. Where there is one that takes nothing, the git host hears of
+/// it and tells again.
+async fn broadcast(bus: &Bus, applications: &[String]) -> Result<(), Error> {
+    let everyone = applications.len() > MOST_DESTINATIONS || applications.iter().any(|name| name == "*");
+    // A file whose name can be no service's concerns nobody.
+    let named = applications.iter().filter_map(|name| name.parse().ok());
+    let destinations: Vec<Destination> = if everyone {
+        vec![Destination::everyone()]
+    } else {
+        named.collect()
+    };
+    for destination in destinations {
+        match bus.refresh(destination).await {
+            Ok(()) => {}
+            Err(BusError::None) => return Ok(()),
+            Err(error) => return Err(Error::Bus(error)),
+        }
+    }
+    Ok(())
 }
 
 fn is_signed(state: &AppState, headers: &HeaderMap, body: &[u8]) -> bool {
@@ -63,10 +92,12 @@ fn is_signed(state: &AppState, headers: &HeaderMap, body: &[u8]) -> bool {
     let secret = secret.expose_secret().as_bytes();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let sent = |name: &&str| headers.get(*name).map(HeaderValue::as_bytes);
-    let signed = SIGNATURES.iter().filter_map(sent).any(|signature| {
-        let digits = signature.strip_prefix(b"sha256=").unwrap_or(signature);
-        hex::decode(digits).is_ok_and(|tag| hmac::verify(&key, body, &tag).is_ok())
-    });
+    let plain = SIGNATURES.iter().filter_map(sent);
+    let digits = plain.map(|signature| signature.strip_prefix(SHA256).unwrap_or(signature));
+    let named = sent(&NAMED_SIGNATURE).and_then(|signature| signature.strip_prefix(SHA256));
+    let signed = digits
+        .chain(named)
+        .any(|digits| hex::decode(digits).is_ok_and(|tag| hmac::verify(&key, body, &tag).is_ok()));
     signed
         || TOKENS
             .iter()

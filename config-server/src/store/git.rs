@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use command::Git as Command;
 
 use super::ReadError;
@@ -99,10 +100,15 @@ impl Git {
             .collect())
     }
 
+    /// Does the label look like a commit? Anything else is a branch, a tag or nothing.
+    pub fn may_be_commit(label: &str) -> bool {
+        (7..=40).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
     /// The commit that a label like `1f2e3d4` names, if one of the branches or tags holds it: what was once pushed and
     /// then taken back is still in the copy, but is no longer served.
     pub async fn commit(&self, label: &str) -> Result<Option<String>, ReadError> {
-        if !(7..=40).contains(&label.len()) || !label.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !Self::may_be_commit(label) {
             return Ok(None);
         }
         let revision = format!("{label}^{{commit}}");
@@ -114,9 +120,30 @@ impl Git {
         let commit = String::from_utf8_lossy(&parsed).trim().to_owned();
         let holders = self
             .command
-            .run(&["for-each-ref", "--count=1", "--contains", &commit])
+            .run(&[
+                "for-each-ref",
+                "--count=1",
+                "--contains",
+                &commit,
+                "refs/heads/",
+                "refs/tags/",
+            ])
             .await?;
         Ok((!holders.is_empty()).then_some(commit))
+    }
+
+    /// The commit of `label` whose files were accepted last, be it by a former process.
+    pub async fn accepted(&self, label: &str) -> Option<String> {
+        let revision = format!("{}^{{commit}}", accepted_ref(label));
+        let parse = ["rev-parse", "--verify", "--quiet", &revision];
+        let parsed = self.command.run(&parse).await.ok()?;
+        Some(String::from_utf8_lossy(&parsed).trim().to_owned())
+    }
+
+    /// Remember `commit` as that. It also keeps the commit's files when the branch moves on.
+    pub async fn accept(&self, label: &str, commit: &str) -> Result<(), ReadError> {
+        let update = ["update-ref", &accepted_ref(label), commit];
+        self.command.run(&update).await.map(drop)
     }
 
     /// The files of a commit.
@@ -124,6 +151,11 @@ impl Git {
         let files = objects::files(&self.command, commit).await?;
         Ok(Tree::new(&self.url, Some(commit.to_owned()), files))
     }
+}
+
+/// No fetch touches it, and one label's is never a folder of another's.
+fn accepted_ref(label: &str) -> String {
+    format!("refs/accepted/{}", hex::encode(digest(&SHA256, label.as_bytes())))
 }
 
 fn file_error(path: &Path, cause: std::io::Error) -> ReadError {

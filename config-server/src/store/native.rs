@@ -1,13 +1,15 @@
-//! The folder backend. Symbolic links are not followed, so nothing outside the folder can be reached.
+//! The folder backend. Symbolic links are not followed, so nothing outside the folder can be reached: every name is opened
+//! below the folder that was opened before it, and never through a link that somebody puts there in between.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
+use rustix::fs::{Dir, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::{Budget, LARGEST_FILE, ReadError, is_hidden};
 use crate::domain::tree::{RawFile, Tree};
@@ -61,7 +63,8 @@ impl Native {
         let root = self.root.clone();
         let scan = tokio::task::spawn_blocking(move || {
             let mut files = Vec::new();
-            walk(&root, "", 0, &mut Budget::default(), &mut files).map(|()| files)
+            let folder = File::open(&root).map_err(|cause| failed("", cause))?;
+            walk(&folder, "", 0, &mut Budget::default(), &mut files).map(|()| files)
         });
         scan.await
             .map_err(|error| ReadError::Refused(error.to_string()))?
@@ -80,40 +83,31 @@ fn fingerprint(files: &[RawFile]) -> String {
 }
 
 fn walk(
-    root: &Path,
-    folder: &str,
+    folder: &File,
+    path: &str,
     depth: usize,
     budget: &mut Budget,
     files: &mut Vec<RawFile>,
 ) -> Result<(), ReadError> {
-    let failed = |cause| ReadError::File {
-        path: format!("{folder}/"),
-        cause,
-    };
     if depth > DEEPEST {
-        return Err(ReadError::Refused(format!("{folder} is nested too deeply")));
+        return Err(ReadError::Refused(format!("{path} is nested too deeply")));
     }
-    let mut entries = fs::read_dir(root.join(folder))
-        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-        .map_err(failed)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let path = if folder.is_empty() {
-            name
+    for name in names(folder).map_err(|cause| failed(path, cause.into()))? {
+        let path = if path.is_empty() {
+            name.clone()
         } else {
-            format!("{folder}/{name}")
+            format!("{path}/{name}")
         };
-        if is_hidden(&path) {
+        let read = |cause| failed(&path, cause);
+        let Some(opened) = open(folder, &name).map_err(|cause| read(cause.into()))? else {
+            tracing::warn!(path, "not served: neither a file nor a folder");
             continue;
-        }
-        let kind = entry.file_type().map_err(failed)?;
+        };
+        let kind = opened.metadata().map_err(read)?.file_type();
         if kind.is_dir() {
-            walk(root, &path, depth + 1, budget, files)?;
+            walk(&opened, &path, depth + 1, budget, files)?;
         } else if kind.is_file() {
-            files.extend(read_file(root, path, budget)?);
+            files.push(read_file(opened, path, budget)?);
         } else {
             tracing::warn!(path, "not served: neither a file nor a folder");
         }
@@ -121,31 +115,92 @@ fn walk(
     Ok(())
 }
 
-/// `None` if the file has been replaced by something else since it was listed.
-fn read_file(root: &Path, path: String, budget: &mut Budget) -> Result<Option<RawFile>, ReadError> {
-    let read = || -> io::Result<Option<(Vec<u8>, fs::Metadata)>> {
-        let full = root.join(&path);
-        let listed = fs::symlink_metadata(&full)?;
-        let file = File::open(&full)?;
-        let opened = file.metadata()?;
-        // Opening follows links: what was opened must be the file that was looked at.
-        if !listed.is_file() || (listed.dev(), listed.ino()) != (opened.dev(), opened.ino()) {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-        Ok(Some((bytes, opened)))
-    };
-    let (bytes, metadata) = match read() {
-        Ok(Some(read)) => read,
-        Ok(None) => return Ok(None),
-        Err(cause) => return Err(ReadError::File { path, cause }),
-    };
+/// What is served of a folder, in a fixed order.
+fn names(folder: &File) -> Result<Vec<String>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_str().map(str::to_owned);
+        names.extend(name.ok().filter(|name| !is_hidden(name)));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// `None` for a link, a socket, or what has gone since it was listed. A pipe is opened without waiting for its writer.
+fn open(folder: &File, name: &str) -> Result<Option<File>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(folder, name, flags, Mode::empty()) {
+        Ok(opened) => Ok(Some(opened.into())),
+        Err(Errno::LOOP | Errno::NXIO | Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_file(file: File, path: String, budget: &mut Budget) -> Result<RawFile, ReadError> {
+    let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| failed(&path, cause))?;
     budget.take(&path, bytes.len() as u64)?;
-    let modified = metadata.modified().ok().map(Into::into);
-    Ok(Some(RawFile {
+    Ok(RawFile {
         path,
         bytes: Bytes::from(bytes),
-        modified,
-    }))
+        modified: modified.map(Into::into),
+    })
+}
+
+fn failed(path: &str, cause: io::Error) -> ReadError {
+    ReadError::File {
+        path: path.to_owned(),
+        cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A folder that is a link to somewhere else every other moment.
+    #[tokio::test]
+    async fn a_link_put_there_while_it_is_read_leads_nowhere() {
+        let root = std::env::temp_dir().join(format!("native-{}", uuid::Uuid::now_v7()));
+        let (served, outside) = (root.join("served"), root.join("outside"));
+        for folder in [&served.join("sub"), &outside] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::write(served.join("sub/a.yml"), "mine").unwrap();
+        std::fs::write(outside.join("a.yml"), "canary").unwrap();
+        std::os::unix::fs::symlink(&outside, served.join(".link")).unwrap();
+        let (over, swapped) = (AtomicBool::new(false), served.clone());
+        let native = Native::new(&served);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for (from, to) in [
+                        ("sub", ".sub"),
+                        (".link", "sub"),
+                        ("sub", ".link"),
+                        (".sub", "sub"),
+                    ] {
+                        std::fs::rename(swapped.join(from), swapped.join(to)).unwrap();
+                    }
+                }
+            });
+            let mut seen = 0;
+            let looks = (0..2_000).all(|_| {
+                let mut files = Vec::new();
+                let folder = File::open(&native.root).unwrap();
+                walk(&folder, "", 0, &mut Budget::default(), &mut files).unwrap();
+                seen += files.len();
+                files.iter().all(|file| file.bytes == "mine".as_bytes())
+            });
+            over.store(true, Ordering::Relaxed);
+            assert!(looks, "a file from outside was read");
+            assert!(seen > 0);
+        });
+        std::fs::remove_dir_all(&root).unwrap();
+    }
 }

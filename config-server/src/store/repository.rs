@@ -11,10 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::ReadError;
 use super::git::Git;
 use super::native::Native;
+use super::snapshot::Snapshot;
 use crate::domain::tree::Tree;
-
-/// Labels other than the default one that are kept in memory.
-const MOST_LABELS: usize = 32;
 
 /// The kinds of places that files come from.
 #[derive(Debug)]
@@ -28,24 +26,6 @@ pub enum Backend {
         /// What a request without a label gets.
         default_label: String,
     },
-}
-
-/// What is served at this moment.
-#[derive(Debug, Default, Clone)]
-struct Snapshot {
-    /// git: every label and its commit.
-    heads: BTreeMap<String, String>,
-    /// The labels that have been asked for, the one asked for last at the end. A folder has one, called "".
-    loaded: Vec<(String, Arc<Tree>)>,
-}
-
-impl Snapshot {
-    fn tree(&self, label: &str) -> Option<&Arc<Tree>> {
-        self.loaded
-            .iter()
-            .find(|(known, _)| known == label)
-            .map(|(_, tree)| tree)
-    }
 }
 
 /// Why there are no files for a label.
@@ -64,8 +44,10 @@ pub struct Repository {
     backend: Backend,
     snapshot: ArcSwap<Snapshot>,
     problem: ArcSwap<Option<String>>,
-    /// One reader at a time, however many ask.
-    reading: Mutex<()>,
+    /// One look at the backend at a time, however many ask.
+    refreshing: Mutex<()>,
+    /// Held by whoever replaces the snapshot; never while a remote is waited for.
+    writing: Mutex<()>,
 }
 
 impl Repository {
@@ -75,7 +57,8 @@ impl Repository {
             backend,
             snapshot: ArcSwap::default(),
             problem: ArcSwap::default(),
-            reading: Mutex::new(()),
+            refreshing: Mutex::new(()),
+            writing: Mutex::new(()),
         }
     }
 
@@ -127,39 +110,35 @@ impl Repository {
     }
 
     async fn load(&self, git: &Git, label: &str) -> Result<Arc<Tree>, NoTree> {
-        let _one_at_a_time = self.reading.lock().await;
+        if !self.snapshot.load().heads.contains_key(label) && !Git::may_be_commit(label) {
+            return Err(NoTree::NoSuchLabel);
+        }
+        let _one_at_a_time = self.writing.lock().await;
         let mut snapshot = Snapshot::clone(&self.snapshot.load());
         if let Some(tree) = snapshot.tree(label) {
             return Ok(tree.clone());
         }
-        let commit = match snapshot.heads.get(label) {
-            Some(commit) => Some(commit.clone()),
-            None => git.commit(label).await.map_err(NoTree::Failed)?,
+        let tree = if let Some(commit) = snapshot.heads.get(label) {
+            first(git, label, commit).await.map_err(NoTree::Failed)?.0
+        } else {
+            let commit = git.commit(label).await.map_err(NoTree::Failed)?;
+            let tree = git.tree(&commit.ok_or(NoTree::NoSuchLabel)?).await;
+            Arc::new(tree.map_err(NoTree::Failed)?)
         };
-        let tree = Arc::new(
-            git.tree(&commit.ok_or(NoTree::NoSuchLabel)?)
-                .await
-                .map_err(NoTree::Failed)?,
-        );
-        snapshot.loaded.push((label.to_owned(), tree.clone()));
-        if snapshot.loaded.len() > MOST_LABELS {
-            let default = self.default_label();
-            let oldest = snapshot.loaded.iter().position(|(label, _)| label != default);
-            oldest.map(|at| snapshot.loaded.remove(at));
-        }
+        snapshot.keep(label, tree.clone(), self.default_label());
         self.snapshot.store(Arc::new(snapshot));
         Ok(tree)
     }
 
     /// Read the backend now. On an error what was read before stays in force.
     pub async fn refresh(&self) -> Result<(), ReadError> {
-        let _one_at_a_time = self.reading.lock().await;
+        let _one_at_a_time = self.refreshing.lock().await;
         let outcome = match &self.backend {
             Backend::Native(native) => self.refresh_native(native).await,
             Backend::Git { git, .. } => self.refresh_git(git).await,
         };
         let problem = outcome.as_ref().err().map(ToString::to_string);
-        metrics::counter!("config.refresh", "outcome" => if problem.is_some() { "error" } else { "success" })
+        metrics::counter!("config_refresh_total", "outcome" => if problem.is_some() { "error" } else { "success" })
             .increment(1);
         // The same trouble every few seconds is one line in the log.
         match &problem {
@@ -179,6 +158,7 @@ impl Repository {
             return Ok(());
         };
         let tree = accept("", previous, tree)?;
+        let _writer = self.writing.lock().await;
         self.snapshot.store(Arc::new(Snapshot {
             heads: BTreeMap::new(),
             loaded: vec![(String::new(), tree)],
@@ -189,6 +169,7 @@ impl Repository {
     /// A fetch that fails leaves the heads as they are; what they hold may still not have been read.
     async fn refresh_git(&self, git: &Git) -> Result<(), ReadError> {
         let fetched = git.fetch().await;
+        let _writer = self.writing.lock().await;
         let mut snapshot = Snapshot {
             heads: git.heads().await?,
             loaded: Vec::new(),
@@ -202,7 +183,7 @@ impl Repository {
                 continue;
             }
             let tree = match commit {
-                Some(commit) => current(git, label, commit, old).await,
+                Some(commit) => newer(git, label, commit, Some(old.clone())).await,
                 None if *label == default => Err(ReadError::Refused(format!("the label '{label}' is gone"))),
                 None => Ok(old.clone()),
             };
@@ -210,7 +191,7 @@ impl Repository {
                 refused = Err(error);
                 old.clone()
             });
-            snapshot.loaded.push((label.clone(), kept));
+            snapshot.keep(label, kept, &default);
         }
         self.snapshot.store(Arc::new(snapshot));
         self.read_default(git).await?;
@@ -220,18 +201,18 @@ impl Repository {
     /// The default label is in memory before anybody asks for it.
     async fn read_default(&self, git: &Git) -> Result<(), ReadError> {
         let mut snapshot = Snapshot::clone(&self.snapshot.load());
-        let label = self.default_label();
-        if snapshot.tree(label).is_some() {
+        let label = self.default_label().to_owned();
+        if snapshot.tree(&label).is_some() {
             return Ok(());
         }
         let commit = snapshot
             .heads
-            .get(label)
+            .get(&label)
             .ok_or_else(|| ReadError::Refused(format!("there is no label '{label}'")))?;
-        let tree = accept(label, None, git.tree(commit).await?)?;
-        snapshot.loaded.push((label.to_owned(), tree));
+        let (tree, problem) = first(git, &label, commit).await?;
+        snapshot.keep(&label, tree, &label);
         self.snapshot.store(Arc::new(snapshot));
-        Ok(())
+        problem.map_or(Ok(()), Err)
     }
 
     /// Read the backend every `interval` until the stop.
@@ -247,11 +228,31 @@ impl Repository {
     }
 }
 
-async fn current(git: &Git, label: &str, commit: &str, old: &Arc<Tree>) -> Result<Arc<Tree>, ReadError> {
-    if old.version.as_deref() == Some(commit) {
+/// The files of a label that is not in memory. Where they are worse than those that were accepted last, maybe by a
+/// former process, it is those, and why.
+async fn first(git: &Git, label: &str, commit: &str) -> Result<(Arc<Tree>, Option<ReadError>), ReadError> {
+    let accepted = match git.accepted(label).await {
+        Some(accepted) => git.tree(&accepted).await.ok().map(Arc::new),
+        None => None,
+    };
+    match (newer(git, label, commit, accepted.clone()).await, accepted) {
+        (Ok(tree), _) => Ok((tree, None)),
+        (Err(error), Some(accepted)) => Ok((accepted, Some(error))),
+        (Err(error), None) => Err(error),
+    }
+}
+
+async fn newer(git: &Git, label: &str, commit: &str, old: Option<Arc<Tree>>) -> Result<Arc<Tree>, ReadError> {
+    if let Some(old) = &old
+        && old.version.as_deref() == Some(commit)
+    {
         return Ok(old.clone());
     }
-    accept(label, Some(old.clone()), git.tree(commit).await?)
+    let tree = accept(label, old, git.tree(commit).await?)?;
+    if let Err(error) = git.accept(label, commit).await {
+        tracing::warn!(%error, label, "a restart will not know that these files were accepted");
+    }
+    Ok(tree)
 }
 
 /// Take the new files, unless one that could be read before cannot be now. The first files are taken as they are: what

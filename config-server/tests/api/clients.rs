@@ -1,16 +1,17 @@
 //! Clients of Spring Cloud Config that nobody here wrote, unmodified, from their package registries.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
+use common_testing::Foreign;
 use tokio::process::Command;
 
-use crate::helpers::{ADMIN, Folder, SVC, Server, not_run, secret};
+use crate::helpers::{ADMIN, Folder, SVC, Server, secret};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
-/// Without a network the installers try for a long time.
-const PATIENCE: Duration = Duration::from_mins(5);
+const FOREIGN: Foreign = Foreign {
+    scripts: SCRIPTS,
+    folder: env!("CARGO_TARGET_TMPDIR"),
+    prefix: "config-clients",
+};
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -40,63 +41,6 @@ async fn server() -> (Server, Folder) {
     (Server::start(&settings).await, folder)
 }
 
-/// Install the packages that `list` names, once. `None`, and a word about it, if that is not possible here.
-async fn installed(tool: &str, list: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("config-clients-{tool}"));
-    let wanted = std::fs::read_to_string(format!("{SCRIPTS}/{list}")).unwrap();
-    if std::fs::read_to_string(folder.join("installed")).is_ok_and(|done| done == wanted) {
-        return Some(folder);
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(list), &wanted).unwrap();
-    let steps: &[&[&str]] = match tool {
-        "node" => &[&[
-            "npm",
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--no-package-lock",
-            "--ignore-scripts",
-        ]],
-        _ => &[
-            &["python3", "-m", "venv", "venv"],
-            &["venv/bin/pip", "install", "--quiet", "--requirement", list],
-        ],
-    };
-    for step in steps {
-        let program = if step[0].contains('/') {
-            folder.join(step[0])
-        } else {
-            step[0].into()
-        };
-        let mut command = Command::new(program);
-        command.args(&step[1..]).current_dir(&folder).kill_on_drop(true);
-        let Ok(done) = tokio::time::timeout(PATIENCE, command.output()).await else {
-            not_run(&format!("{step:?} took longer than {PATIENCE:?}"));
-            return None;
-        };
-        match done {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => {
-                not_run(&format!(
-                    "{step:?} failed: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                ));
-                return None;
-            }
-            Err(error) => {
-                not_run(&format!(
-                    "{} is not here ({error}), so the {tool} clients were not tried",
-                    step[0]
-                ));
-                return None;
-            }
-        }
-    }
-    std::fs::write(folder.join("installed"), wanted).unwrap();
-    Some(folder)
-}
-
 async fn run(mut command: Command, server: &Server, clients: &[&str]) {
     command.env("CONFIG_URL", format!("http://{}", server.running.address));
     command
@@ -121,14 +65,14 @@ async fn run(mut command: Command, server: &Server, clients: &[&str]) {
 
 #[tokio::test]
 async fn npm_clients_read_everything() {
-    let Some(folder) = installed("node", "package.json").await else {
+    let Some(modules) = FOREIGN.node_modules().await else {
         return;
     };
     let (server, _folder) = server().await;
     let mut command = Command::new("node");
     command
         .arg(format!("{SCRIPTS}/node.js"))
-        .env("NODE_PATH", folder.join("node_modules"));
+        .env("NODE_PATH", modules);
     run(
         command,
         &server,
@@ -143,12 +87,14 @@ async fn npm_clients_read_everything() {
 
 #[tokio::test]
 async fn pypi_clients_read_everything() {
-    let Some(folder) = installed("python", "requirements.txt").await else {
+    let Some(python) = FOREIGN.python().await else {
         return;
     };
     let (server, _folder) = server().await;
-    let mut command = Command::new(folder.join("venv/bin/python"));
-    command.arg(format!("{SCRIPTS}/python.py")).current_dir(&folder);
+    let mut command = Command::new(python);
+    command
+        .arg(format!("{SCRIPTS}/python.py"))
+        .current_dir(FOREIGN.folder);
     let clients = [
         "config-client",
         "config-server-client-python",

@@ -54,6 +54,32 @@ fn every_key_is_one_that_the_service_knows() {
     assert!(seen > 0);
 }
 
+/// The keys that a service says take effect at a refresh, and their beginnings.
+fn at_once(path: &Path) -> Vec<String> {
+    let live = keys(path).remove("live").unwrap_or_default();
+    let keys = live.as_array().into_iter().flatten();
+    keys.map(|key| key.as_str().unwrap().to_owned()).collect()
+}
+
+/// What is served to running services must do something to them; the services' own tests show that it does.
+#[test]
+fn every_key_takes_effect_without_a_restart() {
+    for entry in fs::read_dir(root().join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        let service = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut live = at_once(&root().join("common/config.default.yml"));
+        if service != "application" {
+            live.extend(at_once(&root().join(&service).join("config.default.yml")));
+        }
+        for key in keys(&path).keys() {
+            let promised = live
+                .iter()
+                .any(|one| key == one || key.starts_with(&format!("{one}.")));
+            assert!(promised, "{service}: '{key}' waits for a restart");
+        }
+    }
+}
+
 #[tokio::test]
 async fn they_are_served_as_they_stand() {
     let server = Server::start(&format!(

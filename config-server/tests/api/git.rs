@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use common_testing::As;
+use common_testing::{As, not_run};
 use serde_json::{Value, json};
 
-use crate::helpers::{ADMIN, Folder, SVC, Server, not_run};
+use crate::helpers::{ADMIN, Folder, SVC, Server};
 
 /// A repository with a work tree, to commit into.
 struct Origin(Folder);
@@ -202,6 +203,75 @@ async fn while_the_remote_is_away_the_copy_answers_even_after_a_restart() {
     origin.commit("svc.yml", "a: 2\n");
     assert_eq!(refresh(&restarted).await, 200);
     assert_eq!(value(&restarted, "/svc/default").await, Some(json!(2)));
+}
+
+#[tokio::test]
+async fn a_restart_does_not_make_a_broken_change_good() {
+    let Some(origin) = Origin::new("main") else { return };
+    let good = origin.commit("svc.yml", "a: 1\n");
+    origin.git(&["branch", "--quiet", "other"]);
+    let (server, copy) = origin.served().await;
+    assert_eq!(value(&server, "/svc/default/other").await, Some(json!(1)));
+    origin.commit("svc.yml", "a: [\n");
+    origin.git(&["branch", "--quiet", "--force", "other", "main"]);
+    assert_eq!(refresh(&server).await, 503);
+    drop(server);
+    let restarted = origin.served_from(&copy).await;
+    assert_eq!(restarted.json(SVC, "/svc/default").await["version"], good);
+    assert_eq!(value(&restarted, "/svc/default/other").await, Some(json!(1)));
+    assert_eq!(refresh(&restarted).await, 503);
+    let mended = origin.commit("svc.yml", "a: 3\n");
+    origin.git(&["branch", "--quiet", "--force", "other", "main"]);
+    assert_eq!(refresh(&restarted).await, 200);
+    assert_eq!(restarted.json(SVC, "/svc/default").await["version"], mended);
+}
+
+/// A commit that is remembered as good is not served under its name once no branch holds it.
+#[tokio::test]
+async fn what_was_accepted_once_and_taken_back_is_gone() {
+    let Some(origin) = Origin::new("main") else { return };
+    origin.commit("svc.yml", "a: 1\n");
+    let taken_back = origin.commit("svc.yml", "a: 2\n");
+    let (server, _copy) = origin.served().await;
+    assert_eq!(value(&server, "/svc/default").await, Some(json!(2)));
+    origin.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    origin.git(&["branch", "--quiet", "side"]);
+    origin.commit("svc.yml", "a: [\n");
+    assert_eq!(refresh(&server).await, 503);
+    assert_eq!(value(&server, "/svc/default").await, Some(json!(2)));
+    let gone = server.get(SVC, &format!("/svc/default/{taken_back}")).await;
+    gone.problem(404);
+}
+
+#[tokio::test]
+async fn while_a_remote_does_not_answer_every_label_is_served() {
+    let Some(origin) = Origin::new("main") else { return };
+    origin.commit("svc.yml", "a: 1\n");
+    origin.git(&["tag", "v1"]);
+    let (server, copy) = origin.served().await;
+    drop(server);
+    // Takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let git = format!(
+        "{{url: 'http://{}/x.git', folder: {}, timeout_s: 3}}",
+        silent.local_addr().unwrap(),
+        copy.path().display()
+    );
+    let server = Server::start(&format!(
+        "config:\n  backend: git\n  refresh_interval_s: 3600\n  git: {git}\n"
+    ))
+    .await;
+    let asked = async {
+        // The notification is being waited for by now.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let began = Instant::now();
+        assert_eq!(value(&server, "/svc/default/v1").await, Some(json!(1)));
+        let unknown = server.get(SVC, "/svc/default/nobody").await.status;
+        (unknown.as_u16(), began.elapsed())
+    };
+    let (refreshed, (unknown, waited)) = tokio::join!(refresh(&server), asked);
+    assert_eq!((refreshed, unknown), (503, 404));
+    assert!(waited < Duration::from_secs(2), "waited {waited:?} for a fetch");
 }
 
 #[tokio::test]

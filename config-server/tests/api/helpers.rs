@@ -1,11 +1,13 @@
 //! A config-server on a socket, with files of the test's own.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use common::config::from_yaml;
-use common_testing::{Answer, As, Client, TestServer, core, eventually};
+use common::broker::AmqpSettings;
+use common::config::{Live, from_yaml};
+use common::core::Core;
+use common_testing::{Answer, As, Client, TestServer, TokenMint, core, core_on_bus, eventually};
 use config_server::config::ConfigSettings;
 use config_server::{DEFAULTS, NAME, build};
 use http::Method;
@@ -14,11 +16,6 @@ use serde_json::Value;
 pub(crate) const SVC: &str = "svc";
 pub(crate) const OTHER: &str = "other";
 pub(crate) const ADMIN: &str = "admin";
-
-/// Say that a test has proved nothing, also where the output of tests that pass is hidden.
-pub(crate) fn not_run(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
-}
 
 /// Every credential's secret is made of its name.
 pub(crate) fn secret(name: &str) -> String {
@@ -64,6 +61,7 @@ impl Drop for Folder {
 pub(crate) struct Server {
     pub(crate) running: TestServer,
     pub(crate) client: Client,
+    pub(crate) mint: TokenMint,
 }
 
 impl Server {
@@ -82,20 +80,37 @@ impl Server {
         .await
     }
 
+    /// The same, with a bus to tell others on.
+    pub(crate) async fn on_bus(folder: &Folder, settings: &str, amqp: &AmqpSettings) -> Self {
+        let settings = format!("config:\n  folder: {}\n{settings}", folder.path().display());
+        let live = Self::settings(&settings);
+        let (core, mint) = core_on_bus(&live, amqp);
+        Self::run(&live, &core, mint).await
+    }
+
     /// Start with these settings over the defaults and the credentials.
     pub(crate) async fn start(settings: &str) -> Self {
+        let live = Self::settings(settings);
+        let (core, mint) = core(&live);
+        Self::run(&live, &core, mint).await
+    }
+
+    fn settings(settings: &str) -> Arc<Live<ConfigSettings>> {
         let names = [SVC, OTHER, ADMIN, "svc-internal"].map(|name| format!("{name}:{}", secret(name)));
         let base = format!(
             "config:\n  credentials: '{}'\n  refresh_interval_s: 1\n",
             names.join(",")
         );
-        let live = from_yaml::<ConfigSettings>(NAME, &[DEFAULTS, &base, settings]).unwrap();
-        let (core, _) = core(&live);
-        let router = build(&core, &live.current()).await.unwrap();
-        let running = TestServer::start(router, &core).await;
+        from_yaml::<ConfigSettings>(NAME, &[DEFAULTS, &base, settings]).unwrap()
+    }
+
+    async fn run(live: &Live<ConfigSettings>, core: &Core, mint: TokenMint) -> Self {
+        let router = build(core, &live.current()).await.unwrap();
+        let running = TestServer::start(router, core).await;
         Self {
             client: running.client(),
             running,
+            mint,
         }
     }
 

@@ -16,5 +16,7 @@ mod helpers;
 mod monitor;
 mod native;
 mod resource;
+mod signing;
+mod tokens;
 mod traversal;
 mod view;

@@ -1,5 +1,7 @@
 use aws_lc_rs::hmac;
-use common_testing::{Answer, As, Client};
+use common::background::Background;
+use common::broker::{AmqpSettings, Broker};
+use common_testing::{Answer, As, Client, amqp_url, eventually};
 use http::Method;
 use serde_json::json;
 
@@ -75,7 +77,8 @@ async fn every_host_is_understood() {
             expected
         );
     }
-    let bitbucket = [("x-event-key", "repo:push"), ("x-hub-signature-256", &tag)];
+    let named = format!("sha256={tag}");
+    let bitbucket = [("x-event-key", "repo:push"), ("x-hub-signature", named.as_str())];
     assert_eq!(
         hook(&server(&folder).await, &bitbucket, PUSH)
             .await
@@ -105,7 +108,9 @@ async fn an_unsigned_notification_does_nothing() {
     let server = server(&folder).await;
     folder.write("svc.yml", "a: 2\n");
     let other = signature("another body");
-    let forged: [&[(&str, &str)]; 6] = [
+    let unnamed = signature(PUSH);
+    let forged: [&[(&str, &str)]; 7] = [
+        &[("x-github-event", "push"), ("x-hub-signature", &unnamed)],
         &[("x-github-event", "push")],
         &[("x-github-event", "push"), ("x-hub-signature-256", "sha256=")],
         &[("x-github-event", "push"), ("x-hub-signature-256", &other)],
@@ -150,4 +155,67 @@ async fn a_flood_is_bounded() {
         .post(ADMIN, "/monitor", "application/json", &"x".repeat(1 << 20))
         .await
         .problem(413);
+}
+
+#[tokio::test]
+async fn a_change_is_broadcast_to_those_it_concerns() {
+    let folder = Folder::with(&[("svc.yml", "a: 1\n")]);
+    let amqp = AmqpSettings::for_test(amqp_url());
+    let background = Background::new();
+    let (heard, mut messages) = tokio::sync::mpsc::unbounded_channel();
+    let listener = Broker::start(&amqp, &background);
+    listener.on_broadcast(move |body| {
+        let _ = heard.send(String::from_utf8(body.to_vec()).unwrap());
+        std::future::ready(())
+    });
+    let settings = format!("  refresh_interval_s: 3600\nmonitor: {{secret: {SECRET}, per_minute: 1000}}\n");
+    let server = Server::on_bus(&folder, &settings, &amqp).await;
+    let tell = async |path: &str| {
+        let form = format!("path={path}");
+        server
+            .post(ADMIN, "/monitor", "application/x-www-form-urlencoded", &form)
+            .await
+    };
+    eventually("the first message", || async {
+        tell("svc.yml").await;
+        (!messages.is_empty()).then_some(())
+    })
+    .await;
+    tell("other-x.yml").await.expect(200);
+    tell("application-dev.yml").await.expect(200);
+    tell("no%20name%21.yml").await.expect(200);
+    let many: Vec<String> = (0..20).map(|n| format!("s{n}.yml")).collect();
+    tell(&many.join("&path=")).await.expect(200);
+    let mut all = Vec::new();
+    let patience = std::time::Duration::from_secs(20);
+    while all.iter().filter(|text: &&String| text.contains("**")).count() < 2 {
+        all.push(
+            tokio::time::timeout(patience, messages.recv())
+                .await
+                .unwrap()
+                .unwrap(),
+        );
+    }
+    all.dedup();
+    let refresh = |names: &[&str]| -> Vec<String> {
+        names
+            .iter()
+            .map(|name| json!({ "refresh": name }).to_string())
+            .collect()
+    };
+    assert_eq!(all, refresh(&["svc", "other-x", "other", "**", "**"])[..4]);
+    background.stop();
+}
+
+#[tokio::test]
+async fn while_the_broker_is_away_the_host_hears_of_it_and_the_change_is_served() {
+    let folder = Folder::with(&[("svc.yml", "a: 1\n")]);
+    let away = AmqpSettings::for_test("amqp://127.0.0.1:1");
+    let server = Server::on_bus(&folder, "  refresh_interval_s: 3600\n", &away).await;
+    folder.write("svc.yml", "a: 2\n");
+    let body = r#"{"path": ["svc.yml"]}"#;
+    let answer = server.post(ADMIN, "/monitor", "application/json", body).await;
+    assert_eq!(answer.problem(503), "unavailable");
+    answer.header("retry-after");
+    assert_eq!(server.value(SVC, "/svc/default", "a").await, Some(json!(2)));
 }

@@ -93,6 +93,11 @@ impl Registry {
         }
     }
 
+    /// Keep silent instances by this rule from now on.
+    pub fn preserve(&mut self, preservation: Preservation) {
+        self.preservation = preservation;
+    }
+
     /// Take back what a former life of this registry knew. Nobody is dropped before `grace_until`.
     pub fn restore(&mut self, leases: Vec<Lease>, grace_until: DateTime<Utc>, now: DateTime<Utc>) {
         for mut lease in leases {

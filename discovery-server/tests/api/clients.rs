@@ -1,26 +1,24 @@
 //! Eureka clients that nobody here wrote, unmodified, from their package registries.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use common_testing::{Foreign, Step};
 use tokio::process::Command;
-use tokio::time::timeout;
 
 use crate::helpers::{As, Server};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
-/// Without a network the installers try for a long time.
-const PATIENCE: Duration = Duration::from_mins(2);
+const FOREIGN: Foreign = Foreign {
+    scripts: SCRIPTS,
+    folder: env!("CARGO_TARGET_TMPDIR"),
+    prefix: "eureka-clients",
+};
 
-/// A step of an installation: a program, relative to the folder if it holds a slash, and its arguments.
-type Step<'a> = (&'a str, &'a [&'a str]);
-
-/// What became of some clients: they lived, or could not be installed for this reason.
+/// What became of some clients: they lived, or could not be installed.
 struct Outcome {
     clients: Vec<String>,
-    not_run: Option<String>,
+    lived: bool,
 }
 
 impl Outcome {
@@ -35,26 +33,20 @@ impl Outcome {
             let is_named = |lived: &String| lived.split(' ').next() == Some(client);
             assert!(clients.iter().any(is_named), "{client} is not in {said}");
         }
-        Self {
-            clients,
-            not_run: None,
-        }
+        Self { clients, lived: true }
     }
 
     /// One for each client.
     fn lines(&self) -> impl Iterator<Item = String> {
-        let result = match &self.not_run {
-            None => "works".to_owned(),
-            Some(why) => format!("NOT RUN: {why}"),
-        };
+        let result = if self.lived { "works" } else { "NOT RUN" };
         let clients = self.clients.iter();
         clients.map(move |client| format!("  {client:<48} {result}\n"))
     }
 
-    fn not_run(clients: &[&str], why: String) -> Self {
+    fn not_run(clients: &[&str]) -> Self {
         Self {
             clients: clients.iter().map(|client| (*client).to_owned()).collect(),
-            not_run: Some(why),
+            lived: false,
         }
     }
 }
@@ -67,43 +59,6 @@ async fn clients_that_others_wrote_live_with_this_server() {
     let table = format!("Eureka clients from package registries:\n{}", lines.concat());
     // Also where the output of tests that pass is hidden.
     let _ = write!(std::io::stderr(), "{table}");
-    let is_complete = outcomes.iter().all(|outcome| outcome.not_run.is_none());
-    #[expect(clippy::disallowed_methods, reason = "asked for by whoever runs the test")]
-    let must_be = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(is_complete || !must_be, "{table}");
-}
-
-/// A folder in which `steps` have been carried out, once for each content of `list`; or why that is not possible.
-async fn installed(name: &str, list: Option<&str>, steps: &[Step<'_>]) -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("eureka-clients-{name}"));
-    let wanted = list.map_or_else(String::new, |list| {
-        std::fs::read_to_string(format!("{SCRIPTS}/{list}")).unwrap()
-    });
-    if std::fs::read_to_string(folder.join("installed")).is_ok_and(|done| done == wanted) {
-        return Ok(folder);
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    if let Some(list) = list {
-        std::fs::write(folder.join(list), &wanted).unwrap();
-    }
-    for (program, arguments) in steps {
-        let path = if program.contains('/') {
-            folder.join(program)
-        } else {
-            program.into()
-        };
-        let mut command = Command::new(path);
-        command.args(*arguments).current_dir(&folder).kill_on_drop(true);
-        let why = match timeout(PATIENCE, command.output()).await {
-            Ok(Ok(output)) if output.status.success() => continue,
-            Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no end in sight".to_owned(),
-        };
-        return Err(format!("`{program} {}`: {why}", arguments.join(" ")));
-    }
-    std::fs::write(folder.join("installed"), wanted).unwrap();
-    Ok(folder)
 }
 
 /// Run `command` against `server`; what it said, if it succeeded.
@@ -126,22 +81,14 @@ async fn run(command: &mut Command, server: &Server) -> String {
 /// With and without deltas.
 async fn npm() -> Outcome {
     let clients = ["eureka-js-client", "@rocketsoftware/eureka-js-client"];
-    let options = [
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--no-package-lock",
-        "--ignore-scripts",
-    ];
-    let folder = match installed("node", Some("package.json"), &[("npm", &options)]).await {
-        Ok(folder) => folder,
-        Err(why) => return Outcome::not_run(&clients, why),
+    let Some(modules) = FOREIGN.node_modules().await else {
+        return Outcome::not_run(&clients);
     };
     let server = Server::start().await;
     let mut command = Command::new("node");
     command
         .arg(format!("{SCRIPTS}/node.js"))
-        .env("NODE_PATH", folder.join("node_modules"));
+        .env("NODE_PATH", modules);
     let said = run(&mut command, &server).await;
     server.stop().await;
     Outcome::lived(&said, &clients)
@@ -149,19 +96,11 @@ async fn npm() -> Outcome {
 
 async fn pypi() -> Outcome {
     let clients = ["py-eureka-client", "spring-ready-python"];
-    let steps: [Step<'_>; 2] = [
-        ("python3", &["-m", "venv", "venv"]),
-        (
-            "venv/bin/pip",
-            &["install", "--quiet", "--requirement", "requirements.txt"],
-        ),
-    ];
-    let folder = match installed("python", Some("requirements.txt"), &steps).await {
-        Ok(folder) => folder,
-        Err(why) => return Outcome::not_run(&clients, why),
+    let Some(python) = FOREIGN.python().await else {
+        return Outcome::not_run(&clients);
     };
     let server = Server::start().await;
-    let mut command = Command::new(folder.join("venv/bin/python"));
+    let mut command = Command::new(python);
     command.arg(format!("{SCRIPTS}/python.py"));
     let said = run(&mut command, &server).await;
     server.stop().await;
@@ -170,14 +109,8 @@ async fn pypi() -> Outcome {
 
 async fn prometheus() -> Outcome {
     let client = "prometheus (eureka_sd, by promtool)";
-    // Only unpacked, not installed: its daemon would be started.
-    let steps: [Step<'_>; 2] = [
-        ("apt-get", &["download", "prometheus"]),
-        ("sh", &["-c", "dpkg-deb --extract prometheus_*.deb ."]),
-    ];
-    let folder = match installed("prometheus", None, &steps).await {
-        Ok(folder) => folder,
-        Err(why) => return Outcome::not_run(&[client], why),
+    let Some(promtool) = FOREIGN.promtool().await else {
+        return Outcome::not_run(&[client]);
     };
     let server = Server::start().await;
     server.register(As::User, "USER-SERVICE", "a").await;
@@ -185,9 +118,9 @@ async fn prometheus() -> Outcome {
         "scrape_configs: [{{job_name: fleet, eureka_sd_configs: [{{server: '{}'}}]}}]\n",
         server.url(As::Nobody).trim_end_matches('/')
     );
-    let file = folder.join(format!("{}.yml", server.address.port()));
+    let file = promtool.with_file_name(format!("{}.yml", server.address.port()));
     std::fs::write(&file, config).unwrap();
-    let mut command = Command::new(folder.join("usr/bin/promtool"));
+    let mut command = Command::new(promtool);
     command
         .args(["check", "service-discovery", "--timeout=2s"])
         .arg(&file)
@@ -205,9 +138,9 @@ async fn prometheus() -> Outcome {
 /// Its own tests. Compiled once, for minutes; then they are at hand.
 async fn rust_eureka() -> Outcome {
     let list = "rust-eureka.sh";
-    let folder = match installed("rust", Some(list), &[("sh", &[list])]).await {
-        Ok(folder) => folder,
-        Err(why) => return Outcome::not_run(&["rust-eureka"], why),
+    let step: Step<'_> = ("sh", &[list]);
+    let Some(folder) = FOREIGN.installed("rust", Some(list), &[step]).await else {
+        return Outcome::not_run(&["rust-eureka"]);
     };
     let server = Server::start().await;
     let base = server.url(As::Admin);

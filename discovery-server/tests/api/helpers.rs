@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::auth::Role;
-use common::config;
+use common::config::{self, Live};
 use common::core::Core;
 use common::ids::UserId;
 use common::server::{self, Stop};
@@ -43,6 +44,7 @@ impl As {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) live: Arc<Live<RegistrySettings>>,
     core: Core,
     mint: TokenMint,
     stop: Stop,
@@ -62,17 +64,13 @@ impl Server {
     pub(crate) fn on(listener: tokio::net::TcpListener, settings: &str) -> Self {
         let address = listener.local_addr().unwrap();
         let own = format!(
-            "server: {{port: {}}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
+            "server: {{port: {}}}\nservice: {{secret: discovery-secret}}\ndiscovery: {{credentials: '{CREDENTIALS}'}}",
             address.port()
         );
         let live = config::from_yaml::<RegistrySettings>(NAME, &[DEFAULTS, &own, settings]).unwrap();
         let (core, mint) = common_testing::core(&live);
-        let router = build(&core, &live.current()).unwrap();
-        let app = server::finish(
-            router.merge(core.actuator.router()),
-            &core.settings.server,
-            core.clock.clone(),
-        );
+        let router = build(&core, &live).unwrap();
+        let app = core.app(router);
         let stop = Stop::new();
         let serving = (core.settings.server.clone(), stop.clone());
         core.background.spawn("server", |_| async move {
@@ -80,6 +78,7 @@ impl Server {
         });
         Self {
             address,
+            live,
             core,
             mint,
             stop,

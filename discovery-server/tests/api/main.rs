@@ -17,6 +17,8 @@ mod helpers;
 mod our_client;
 mod protocol;
 mod reading;
+mod refresh;
 mod replication;
 mod restart;
 mod statuses;
+mod tokens;

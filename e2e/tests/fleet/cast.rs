@@ -1,7 +1,10 @@
 //! The people of the cases, each fresh.
 
-use e2e::Session;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::auth::AccessClaims;
 use e2e::model::{Appointment, Availability, NewDoctor, NewUser, Slot};
+use e2e::{Api, Session};
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -9,7 +12,7 @@ use uuid::Uuid;
 
 use crate::processes::{ADMIN_EMAIL, Fleet};
 
-const PASSWORD: &str = "correct-Horse-7-battery";
+pub(crate) const PASSWORD: &str = "correct-Horse-7-battery";
 
 /// An answer with its body read.
 pub(crate) struct Answer {
@@ -100,6 +103,26 @@ pub(crate) async fn admin(fleet: &Fleet) -> Session {
         .login(ADMIN_EMAIL, &fleet.admin_password)
         .await
         .unwrap()
+}
+
+/// What the access token of somebody says.
+pub(crate) fn claims(user: &Session) -> AccessClaims {
+    let payload = user.login.access_token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// The gateway and every service, each with something that is open to that patient.
+pub(crate) fn doors(fleet: &Fleet, patient: &Session) -> Vec<(&'static str, Api, String)> {
+    let doors = [
+        ("api-gateway", "/users/me".to_owned()),
+        ("user-service", "/users/me".to_owned()),
+        ("appointment-service", "/appointments".to_owned()),
+        ("medical-record-service", format!("/records/{}", patient.id())),
+        ("notification-service", "/notifications".to_owned()),
+    ];
+    doors
+        .map(|(service, path)| (service, fleet.direct(service), path))
+        .into()
 }
 
 /// The doctor's free times of the coming week.

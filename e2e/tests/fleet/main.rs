@@ -5,11 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "this is a test harness: it reports")]
 
+mod actuator;
 mod cast;
 mod deny;
 mod faults;
 mod processes;
 mod race;
+mod revoked;
+mod rogue;
+mod scrapers;
 mod story;
 
 use std::panic::AssertUnwindSafe;
@@ -48,10 +52,37 @@ const CASES: &[(&str, Case)] = &[
     ("deny::services_do_not_trust_the_gateway_alone", |f| {
         Box::pin(deny::direct(f))
     }),
+    ("deny::no_forged_token_opens_any_port", |f| {
+        Box::pin(deny::forged_tokens(f))
+    }),
+    ("rogue::who_registers_a_name_signs_for_nobody", |f| {
+        Box::pin(rogue::issuer(f))
+    }),
+    ("revoked::what_ended_is_over_at_every_door", |f| {
+        Box::pin(revoked::matrix(f))
+    }),
     ("deny::what_is_inside_stays_inside", |f| {
         Box::pin(deny::inner_paths(f))
     }),
     ("deny::bad_input_is_told_apart", |f| Box::pin(deny::bad_input(f))),
+    ("actuator::only_operators_look_inside_and_find_something", |f| {
+        Box::pin(actuator::for_operators(f))
+    }),
+    ("actuator::health_and_info_are_open", |f| {
+        Box::pin(actuator::health_and_info(f))
+    }),
+    ("actuator::exchanges_name_templates", |f| {
+        Box::pin(actuator::exchanges(f))
+    }),
+    ("scrapers::promtool_has_nothing_to_say", |f| {
+        Box::pin(scrapers::promtool(f))
+    }),
+    ("scrapers::a_parser_from_pypi_reads_both_formats", |f| {
+        Box::pin(scrapers::pypi(f))
+    }),
+    ("scrapers::a_parser_from_npm_reads_the_metrics", |f| {
+        Box::pin(scrapers::npm(f))
+    }),
     ("race::one_slot_is_booked_once", |f| Box::pin(race::one_slot(f))),
     ("faults::bookings_go_on_without_the_broker", |f| {
         Box::pin(faults::broker_away(f))

@@ -1,7 +1,7 @@
 //! Starting, killing and stopping a fleet of its own: own ports, own databases, own folder.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common_testing::Proxy;
+use common::clock::Clock;
+use common_testing::{Proxy, TokenMint};
 use e2e::{Api, wait};
+use sqlx::Connection;
+use user_service::domain::secrets::Secrets;
 use uuid::Uuid;
 
 /// In the order of starting.
-const SERVICES: [&str; 7] = [
+pub(crate) const SERVICES: [&str; 7] = [
     "config-server",
     "discovery-server",
     "user-service",
@@ -23,6 +26,9 @@ const SERVICES: [&str; 7] = [
     "notification-service",
     "api-gateway",
 ];
+
+/// What the services are told of their build.
+pub(crate) const COMMIT: &str = "0ddba11";
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@fleet.test";
 
@@ -108,12 +114,14 @@ impl Fleet {
             ("CONFIG_CREDENTIALS".to_owned(), self.credentials()),
             // Every case comes from one address.
             ("GATEWAY_RATE_LIMIT_SCALE".to_owned(), "1000".to_owned()),
+            ("BUILD_COMMIT".to_owned(), COMMIT.to_owned()),
             ("MAIL_DIR".to_owned(), folder("mail")),
             ("SMS_DIR".to_owned(), folder("sms")),
         ];
         if service != "config-server" {
             let url = format!("http://{service}:{secret}@{}", at("config-server"));
             set.push(("CONFIG_SERVER_URL".to_owned(), url));
+            set.push(("CONFIG_SERVER_REQUIRE_SIGNATURE".to_owned(), "true".to_owned()));
         }
         set.extend(self.stores(service).await);
         set
@@ -211,6 +219,27 @@ impl Fleet {
         let mut child = self.processes.lock().unwrap().remove(service).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Where a service listens.
+    pub(crate) fn address(&self, service: &str) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[service]).into()
+    }
+
+    /// The secret with which a service proves its name.
+    pub(crate) fn secret(&self, service: &str) -> &str {
+        &self.secrets[service]
+    }
+
+    /// Signs with the very key of this fleet, as somebody could who has read user-service's database and environment.
+    pub(crate) async fn mint(&self) -> TokenMint {
+        let set: HashMap<_, _> = self.environment["user-service"].iter().cloned().collect();
+        let mut db = sqlx::MySqlConnection::connect(&set["MYSQL_URL"]).await.unwrap();
+        let newest = "select kid, private_sealed from signing_keys order by signs_from desc limit 1";
+        let (kid, sealed): (String, Vec<u8>) = sqlx::query_as(newest).fetch_one(&mut db).await.unwrap();
+        let secrets = Secrets::new(&set["MASTER_KEY"].clone().into()).unwrap();
+        let key = secrets.open(&format!("signing key {kid}"), &sealed).unwrap();
+        TokenMint::with_key(&kid, &key, Clock::System)
     }
 
     /// The gateway.

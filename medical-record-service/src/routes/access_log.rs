@@ -40,7 +40,7 @@ pub struct EntryView {
     /// What decided: `OWN_RECORD`, `AUTHOR`, `APPOINTMENT`, `GRANT`, `BREAK_GLASS`, `ANY_DOCTOR`, `OVERSIGHT`; for a refusal `ROLE`,
     /// `NOT_VERIFIED`, `NOT_THE_PATIENT`, `NO_RELATIONSHIP`, `NOT_THE_AUTHOR`, `UNKNOWN`
     pub rule: String,
-    /// The doctor's words on breaking the glass.
+    /// The doctor's words on breaking the glass; only for the patient.
     pub reason: Option<String>,
     pub at: DateTime<Utc>,
     pub request_id: String,
@@ -66,7 +66,13 @@ pub async fn list(
     admit(&app, Attempt::on_patient(&caller, patient, Action::ReadAccessLog)).await?;
     let rows = store::access_log::list(app.db().await?, patient, page.after, page.fetch()).await?;
     let names = names(&app, &rows).await;
-    let views = (0..rows.len()).map(|at| view(&app, &rows, at, &names)).collect();
+    let mut views: Vec<EntryView> = (0..rows.len()).map(|at| view(&app, &rows, at, &names)).collect();
+    if !caller.is(patient) {
+        // A doctor's words about an emergency are about the patient's health: nothing for those who only oversee.
+        for view in &mut views {
+            view.reason = None;
+        }
+    }
     Ok(Json(page.list(views, |view| view.seq)))
 }
 

@@ -1,16 +1,18 @@
 //! `GET /records/{patient_id}`, one record, and its versions.
 
 use axum::extract::State;
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use common::auth::{Caller, Role};
 use common::extract::{Json, Path, Query};
 use common::ids::{RecordId, UserId};
 use common::page::List;
+use common::period::Moment;
 use common::problem::{Checks, Problem, ProblemDocument};
 use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::grants::Paging;
 use super::view::RecordView;
 use crate::access::{Attempt, admit};
 use crate::audit::Action;
@@ -31,7 +33,7 @@ pub struct Wanted {
     /// Only what happened on this date (UTC) or at this instant, or later.
     #[param(example = "2026-01-01")]
     from: Option<String>,
-    /// Only what happened on this date (UTC) or at this instant, or earlier.
+    /// Only what happened up to this date (UTC), included, or this instant, not included.
     #[param(example = "2026-12-31")]
     to: Option<String>,
     /// Records on a page, 1 to 100; 20 if absent.
@@ -111,7 +113,7 @@ pub async fn find(
 #[utoipa::path(
     get, path = "/records/{patient_id}/{record_id}/versions", tag = "records", security(("bearer" = [])),
     params(
-        ("patient_id" = UserId, Path), ("record_id" = RecordId, Path, description = "Any version"),
+        ("patient_id" = UserId, Path), ("record_id" = RecordId, Path, description = "Any version"), Paging,
         ("X-Break-Glass" = Option<String>, Header, description = "A doctor's reason to read in an emergency; the patient is told"),
     ),
     responses((status = 200, body = List<RecordView>), (status = 404, body = ProblemDocument)),
@@ -120,18 +122,24 @@ pub async fn versions(
     State(app): State<AppState>,
     caller: Caller,
     Path((patient, id)): Path<(UserId, RecordId)>,
+    Query(paging): Query<Paging>,
     headers: HeaderMap,
 ) -> Result<Json<List<RecordView>>, Error> {
+    let page = app
+        .cursors
+        .page::<u32>(caller.id, "versions", paging.limit, paging.cursor.as_deref())?;
     let record = readable(&app, &caller, (patient, id), Action::ReadVersions, &headers).await?;
+    let earlier = |number: u32| page.after.is_none_or(|after| number < after);
     let views = record
         .versions
         .iter()
         .rev()
+        .filter(|version| earlier(version.version))
+        .take(page.fetch() as usize)
         .map(|version| RecordView::open(&app.vault, &record, version));
-    Ok(Json(List {
-        items: views.collect::<Result<_, _>>()?,
-        next_cursor: None,
-    }))
+    Ok(Json(
+        page.list(views.collect::<Result<_, _>>()?, |view| view.version),
+    ))
 }
 
 /// The record, if the caller may read it; the log already says so.
@@ -168,16 +176,8 @@ impl Wanted {
             .record_type
             .as_deref()
             .and_then(|text| checks.take("/record_type", text.parse()));
-        let from = self
-            .from
-            .as_deref()
-            .and_then(|text| checks.take("/from", moment(text)))
-            .map(|span| span.0);
-        let until = self
-            .to
-            .as_deref()
-            .and_then(|text| checks.take("/to", moment(text)))
-            .map(|span| span.1);
+        let (from, to) = Moment::period((self.from.as_deref(), self.to.as_deref()), &mut checks);
+        let (from, until) = (from.map(Moment::begin), to.map(Moment::end));
         if from.zip(until).is_some_and(|(from, until)| from >= until) {
             checks.refuse("/to", "must not be before from");
         }
@@ -187,41 +187,5 @@ impl Wanted {
             from,
             until,
         })
-    }
-}
-
-/// The first moment of a date or instant, and the first after it.
-fn moment(text: &str) -> Result<(DateTime<Utc>, DateTime<Utc>), &'static str> {
-    if let Ok(date) = text.parse::<NaiveDate>() {
-        let next = date.checked_add_days(Days::new(1)).ok_or("is too far away")?;
-        return Ok((
-            date.and_time(NaiveTime::MIN).and_utc(),
-            next.and_time(NaiveTime::MIN).and_utc(),
-        ));
-    }
-    // In a query a bare plus sign means a blank.
-    let instant =
-        DateTime::parse_from_rfc3339(&text.replace(' ', "+")).map_err(|_| "is no date and no instant")?;
-    let instant = instant.to_utc();
-    Ok((instant, instant + TimeDelta::milliseconds(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_and_instants_include_themselves() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let day = moment("2026-02-28").unwrap();
-        assert_eq!(day, (at("2026-02-28T00:00:00Z"), at("2026-03-01T00:00:00Z")));
-        let instant = moment("2026-02-28T10:00:00 02:00").unwrap();
-        assert_eq!(
-            instant,
-            (at("2026-02-28T08:00:00Z"), at("2026-02-28T08:00:00.001Z"))
-        );
-        for bad in ["", "2026-02-30", "2026", "tomorrow", "2026-02-28T10:00:00", "$ne"] {
-            assert!(moment(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -103,6 +103,24 @@ pub async fn release(db: &Database, pending: &Pending, at: DateTime<Utc>) -> Res
         .map(drop)
 }
 
+/// How many documents carry events that wait, and when the oldest of these was made.
+pub async fn backlog(db: &Database) -> Result<(u64, Option<DateTime<Utc>>), Error> {
+    let (mut waiting, mut oldest) = (0, None);
+    for carrier in CARRIERS {
+        let carrier = db.collection::<Carrier>(carrier);
+        let due = doc! { "outbox_due": { "$exists": true } };
+        waiting += carrier.count_documents(due.clone()).await?;
+        let first = carrier
+            .find_one(due)
+            .sort(doc! { "outbox_due": 1 })
+            .projection(doc! { "outbox": 1 })
+            .await?;
+        let event = first.and_then(|found| found.outbox.first().and_then(read));
+        oldest = oldest.into_iter().chain(event.map(|event| event.time)).min();
+    }
+    Ok((waiting, oldest))
+}
+
 fn collection(db: &Database, carrier: &str) -> Collection<Document> {
     db.collection(carrier)
 }

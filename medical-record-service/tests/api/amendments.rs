@@ -82,6 +82,45 @@ async fn an_amendment_replaces_the_record_and_keeps_the_old_version_with_its_fil
 }
 
 #[tokio::test]
+async fn versions_come_in_pages_and_no_version_twice() {
+    let app = TestApp::start().await;
+    let (patient, doctor) = app.pair();
+    let base = format!("/records/{}", patient.id);
+    let mut place = format!("{base}/{}", app.document(&doctor, &patient).await);
+    for _ in 0..4 {
+        let body = json!({"amendment_reason": "typing error"});
+        place = format!(
+            "{base}/{}",
+            id_of(&amend(&app, &doctor, &place, &body).await.expect(201))
+        );
+    }
+    let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
+    loop {
+        let page = app.get(&doctor, &format!("{place}/versions?{query}")).await;
+        let page = page.expect(200).json();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 2);
+        seen.extend(items.iter().map(|item| item["version"].as_u64().unwrap()));
+        // Somebody amends while somebody else reads.
+        if seen.len() == 2 {
+            let body = json!({"amendment_reason": "one more"});
+            amend(&app, &doctor, &place, &body).await.expect(201);
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => query = format!("limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [5, 4, 3, 2, 1]);
+    let stolen = app.get(&patient, &format!("{place}/versions?{query}")).await;
+    assert_eq!(stolen.problem(400), "unknown-cursor");
+    for bad in ["limit=0", "limit=101", "version=1", "limit=1&limit=2"] {
+        let answer = app.get(&doctor, &format!("{place}/versions?{bad}")).await;
+        assert_eq!(answer.problem(422), "invalid-request", "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn of_amendments_at_the_same_time_one_is_stored() {
     let app = TestApp::start().await;
     let (patient, doctor) = app.pair();

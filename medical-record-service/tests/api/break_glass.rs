@@ -48,6 +48,25 @@ async fn the_patient_sees_who_broke_the_glass_and_why() {
 }
 
 #[tokio::test]
+async fn whoever_oversees_sees_who_broke_the_glass_and_not_why() {
+    let app = TestApp::start().await;
+    let (patient, doctor) = (app.patient(), app.doctor());
+    app.get_with(&doctor, &format!("/records/{}", patient.id), &[REASON])
+        .await
+        .expect(200);
+    let log = app
+        .get(&app.admin(), &format!("/records/{}/access-log", patient.id))
+        .await
+        .expect(200);
+    assert!(!log.text().contains("allergies"), "{}", log.text());
+    let items = log.json()["items"].as_array().unwrap().clone();
+    let broken = items.iter().find(|entry| entry["rule"] == "BREAK_GLASS").unwrap();
+    assert_eq!(broken["user_id"], json!(doctor.id));
+    assert_eq!(broken["reason"], json!(null));
+    assert_eq!(broken["intact"], true);
+}
+
+#[tokio::test]
 async fn each_break_becomes_an_event_without_the_reason() {
     let app = TestApp::start().await;
     let (patient, doctor) = (app.patient(), app.doctor());

@@ -68,6 +68,14 @@ async fn without_a_broker_records_are_written_and_their_events_wait() {
         .await
         .expect(200);
     assert_eq!(app.unpublished().await, 1);
+    let admin = app.admin();
+    let backlog = app
+        .get(&admin, "/actuator/health/outbox")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(backlog["details"]["pending"], 1);
+    assert!(backlog["details"]["oldest_age_s"].is_u64(), "{backlog}");
 
     // An instance that reaches a broker sends what waits.
     let setup = Setup {

@@ -38,7 +38,7 @@ pub(crate) struct TestApp {
     pub(crate) server: TestServer,
     pub(crate) broker: Broker,
     pub(crate) amqp: AmqpSettings,
-    mint: TokenMint,
+    pub(crate) mint: TokenMint,
     owns_database: bool,
 }
 
@@ -145,6 +145,11 @@ impl TestApp {
             id: card.id,
             token: self.mint.access(card.id, card.role),
         }
+    }
+
+    /// A token with which another service may call this one.
+    pub(crate) fn service_token(&self) -> String {
+        self.mint.service("notification-service", NAME)
     }
 
     /// The same person, with a token for this service.

@@ -53,7 +53,7 @@ async fn filters_narrow_by_type_and_time() {
         ("to=2026-06-07", &[&month]),
         ("from=2026-06-08&to=2026-06-08", &[&week]),
         (
-            "from=2026-06-08T10:00:00.123Z&to=2026-06-08T12:00:00.123%2B02:00",
+            "from=2026-06-08T10:00:00.123Z&to=2026-06-08T12:00:00.124%2B02:00",
             &[&week],
         ),
         ("from=2026-06-01&record_type=LAB_REPORT", &[&week]),

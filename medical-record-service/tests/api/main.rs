@@ -22,5 +22,7 @@ mod lists;
 mod outage;
 mod protocol;
 mod records;
+mod refresh;
 mod scanner;
+mod tokens;
 mod uploads;

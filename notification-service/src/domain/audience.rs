@@ -92,7 +92,7 @@ pub fn notices(event: &Event, payload: &Payload) -> Vec<Notice> {
                 event.time,
             )
         }],
-        Payload::SessionEnded(end) => password_changed(end, event.time).into_iter().collect(),
+        Payload::SessionEnded(end) => ended(end, event.time).into_iter().collect(),
         Payload::AppointmentCompleted(_)
         | Payload::AppointmentNoShow(_)
         | Payload::UserRegistered(_)
@@ -163,11 +163,16 @@ fn record(change: &RecordChange, template: Template, at: DateTime<Utc>) -> Notic
     plain(change.patient_id, template, change.record_id.to_string(), at)
 }
 
-/// One change of a password may end many sessions and is told once.
-fn password_changed(end: &SessionEnd, at: DateTime<Utc>) -> Option<Notice> {
-    let changed = matches!(end.reason.as_str(), "PASSWORD_CHANGED" | "PASSWORD_RESET");
+/// Ends that the owner may know nothing of. One change may end many sessions and is told once.
+fn ended(end: &SessionEnd, at: DateTime<Utc>) -> Option<Notice> {
+    let template = match end.reason.as_str() {
+        "PASSWORD_CHANGED" | "PASSWORD_RESET" => Template::PasswordChanged,
+        "SECOND_FACTOR_CHANGED" => Template::SecondFactorChanged,
+        "TOKEN_REUSED" => Template::TokenReused,
+        _ => return None,
+    };
     let key = format!("{}/{}", end.user_id, end.ended_at.timestamp());
-    changed.then(|| plain(end.user_id, Template::PasswordChanged, key, at))
+    Some(plain(end.user_id, template, key, at))
 }
 
 fn plain(user_id: UserId, template: Template, key: String, at: DateTime<Utc>) -> Notice {

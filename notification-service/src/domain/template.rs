@@ -16,6 +16,8 @@ pub enum Template {
     DoctorVerified,
     PasswordReset,
     PasswordChanged,
+    SecondFactorChanged,
+    TokenReused,
     Message,
 }
 
@@ -43,7 +45,7 @@ pub enum Resend {
 }
 
 impl Template {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::AppointmentBooked,
         Self::AppointmentRescheduled,
         Self::AppointmentConfirmed,
@@ -55,6 +57,8 @@ impl Template {
         Self::DoctorVerified,
         Self::PasswordReset,
         Self::PasswordChanged,
+        Self::SecondFactorChanged,
+        Self::TokenReused,
         Self::Message,
     ];
 
@@ -71,6 +75,8 @@ impl Template {
             Self::DoctorVerified => "user.verified",
             Self::PasswordReset => "user.password_reset_requested",
             Self::PasswordChanged => "user.password_changed",
+            Self::SecondFactorChanged => "user.second_factor_changed",
+            Self::TokenReused => "user.token_reused",
             Self::Message => "message",
         }
     }
@@ -84,8 +90,26 @@ impl Template {
             Self::AppointmentReminder => Category::Reminder,
             Self::RecordCreated | Self::RecordAmended => Category::Record,
             Self::DoctorVerified => Category::Account,
-            Self::GlassBroken | Self::PasswordReset | Self::PasswordChanged => Category::Security,
+            Self::GlassBroken
+            | Self::PasswordReset
+            | Self::PasswordChanged
+            | Self::SecondFactorChanged
+            | Self::TokenReused => Category::Security,
             Self::Message => Category::Message,
+        }
+    }
+
+    /// What may be filled into its texts: when something is and who writes. Nothing about anybody's health is among
+    /// them, so that no setting can bring it into a message.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::AppointmentBooked
+            | Self::AppointmentConfirmed
+            | Self::AppointmentCancelled
+            | Self::AppointmentReminder => &["clinic", "start"],
+            Self::AppointmentRescheduled => &["clinic", "start", "previous_start"],
+            Self::GlassBroken => &["clinic", "at"],
+            _ => &["clinic"],
         }
     }
 

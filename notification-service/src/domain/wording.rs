@@ -1,5 +1,5 @@
 //! What messages say: that something happened and when, never what it is about. No names but the reader's own,
-//! no doctor, no specialty, no content of records.
+//! no doctor, no specialty, no content of records. The words are settings; what may be filled into them is not.
 
 use askama::Template as _;
 use chrono::{DateTime, Utc};
@@ -8,10 +8,13 @@ use chrono_tz::Tz;
 use super::audience::Facts;
 use super::template::Template;
 use super::text::clean_name;
+use super::texts::{Messages, fill};
 
 /// A finished message for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
+    /// Who writes.
+    pub sender: String,
     pub subject: String,
     pub text: String,
     pub html: String,
@@ -27,7 +30,7 @@ pub struct Wording<'a> {
     pub zone: Tz,
     /// Where the visit takes place, when that is known and not the reader's own.
     pub clinic_zone: Option<Tz>,
-    pub clinic: &'a str,
+    pub messages: &'a Messages,
     /// Where people log in.
     pub home: &'a str,
     /// The link that resets a password.
@@ -53,13 +56,13 @@ impl Wording<'_> {
     pub fn mail(&self) -> Result<Mail, askama::Error> {
         let subject = self.subject();
         let greeting = match clean_name(self.name) {
-            name if name.is_empty() => "Hello,".to_owned(),
-            name => format!("Hello {name},"),
+            name if name.is_empty() => self.messages.greeting_without_name.clone(),
+            name => fill(&self.messages.greeting, |_| name.clone()),
         };
-        let paragraphs = self.paragraphs();
+        let (paragraphs, clinic) = (self.paragraphs(), self.messages.clinic.as_str());
         let (action, link) = match self.reset_link {
-            Some(link) => ("Choose a new password", link),
-            None => ("Log in", self.home),
+            Some(link) => (self.messages.choose_password.as_str(), link),
+            None => (self.messages.log_in.as_str(), self.home),
         };
         let page = MailPage {
             subject: &subject,
@@ -67,110 +70,56 @@ impl Wording<'_> {
             paragraphs: &paragraphs,
             link,
             action,
-            clinic: self.clinic,
+            clinic,
         };
         let html = page.render()?;
         let body = paragraphs.join("\n\n");
-        let text = format!("{greeting}\n\n{body}\n\n{action}: {link}\n\n{}\n", self.clinic);
-        Ok(Mail { subject, text, html })
+        let text = format!("{greeting}\n\n{body}\n\n{action}: {link}\n\n{clinic}\n");
+        Ok(Mail {
+            sender: clinic.to_owned(),
+            subject,
+            text,
+            html,
+        })
     }
 
-    /// The message as SMS.
+    /// The message as SMS. An administrator's words are sent as they are: they may be as long as an SMS can be.
     pub fn sms(&self) -> String {
-        let sentence = match self.template {
-            Template::AppointmentBooked => format!("You have an appointment on {}.", self.start()),
-            Template::AppointmentRescheduled => {
-                format!("Your appointment has been moved to {}.", self.start())
-            }
-            Template::AppointmentConfirmed => format!("Your appointment on {} is confirmed.", self.start()),
-            Template::AppointmentCancelled => {
-                format!("Your appointment on {} has been cancelled.", self.start())
-            }
-            Template::AppointmentReminder => {
-                format!("Reminder: you have an appointment on {}.", self.start())
-            }
-            // Exactly what was written, which may be as long as an SMS can be.
-            Template::Message => return self.facts.message.clone().unwrap_or_default(),
-            _ => format!("{}. Log in to see more.", self.subject()),
-        };
-        format!("{}: {sentence}", self.clinic)
+        match self.messages.of(self.template) {
+            Some(texts) => self.fill(&texts.sms),
+            None => self.facts.message.clone().unwrap_or_default(),
+        }
     }
 
     fn subject(&self) -> String {
-        match self.template {
-            Template::AppointmentBooked => "Your appointment is booked",
-            Template::AppointmentRescheduled => "Your appointment has been moved",
-            Template::AppointmentConfirmed => "Your appointment is confirmed",
-            Template::AppointmentCancelled => "Your appointment has been cancelled",
-            Template::AppointmentReminder => "Reminder of your appointment",
-            Template::RecordCreated => "A new document is available",
-            Template::RecordAmended => "A document has been corrected",
-            Template::GlassBroken => "Your records were opened in an emergency",
-            Template::DoctorVerified => "Your account has been verified",
-            Template::PasswordReset => "Reset your password",
-            Template::PasswordChanged => "Your password has been changed",
-            Template::Message => {
-                return self
-                    .facts
-                    .subject
-                    .clone()
-                    .unwrap_or_else(|| "A message for you".to_owned());
-            }
+        match (self.messages.of(self.template), &self.facts.subject) {
+            (Some(texts), _) => self.fill(&texts.subject),
+            (None, Some(subject)) => subject.clone(),
+            (None, None) => self.messages.without_subject.clone(),
         }
-        .to_owned()
     }
 
     fn paragraphs(&self) -> Vec<String> {
-        match self.template {
-            Template::AppointmentBooked => vec![format!("You have an appointment on {}.", self.start())],
-            Template::AppointmentRescheduled => self.moved(),
-            Template::AppointmentConfirmed => vec![format!("Your appointment on {} is confirmed.", self.start())],
-            Template::AppointmentCancelled => {
-                vec![format!("Your appointment on {} has been cancelled.", self.start())]
-            }
-            Template::AppointmentReminder => {
-                vec![format!("This is a reminder: you have an appointment on {}.", self.start())]
-            }
-            Template::RecordCreated => vec!["A new document is available. Log in to read it.".to_owned()],
-            Template::RecordAmended => {
-                vec!["A document has been corrected. The earlier version is kept. Log in to read both.".to_owned()]
-            }
-            Template::GlassBroken => vec![
-                format!("Your records were opened by emergency access on {}.", self.moment(self.facts.at)),
-                "Log in to see by whom and with what reason. If you have questions, please contact us.".to_owned(),
-            ],
-            Template::DoctorVerified => {
-                vec!["Your account has been verified. Patients can find and book you now.".to_owned()]
-            }
-            Template::PasswordReset => vec![
-                "Somebody asked to reset the password of your account. The link works once and only for a short time."
-                    .to_owned(),
-                "If it was not you, do nothing: your password stays as it is.".to_owned(),
-            ],
-            Template::PasswordChanged => vec![
-                "The password of your account has been changed, and your other devices have been logged out.".to_owned(),
-                "If it was not you, reset your password at once and contact us.".to_owned(),
-            ],
-            Template::Message => {
-                let message = self.facts.message.as_deref().unwrap_or_default();
-                message.split("\n\n").map(str::to_owned).collect()
-            }
-        }
+        let Some(texts) = self.messages.of(self.template) else {
+            let message = self.facts.message.as_deref().unwrap_or_default();
+            return message.split("\n\n").map(str::to_owned).collect();
+        };
+        let says_nothing =
+            |text: &&str| text.contains("{previous_start}") && self.facts.previous_start_at.is_none();
+        let paragraphs = texts.text.trim().split("\n\n");
+        paragraphs
+            .filter(|text| !says_nothing(text))
+            .map(|text| self.fill(text))
+            .collect()
     }
 
-    fn moved(&self) -> Vec<String> {
-        let news = format!("Your appointment has been moved to {}.", self.start());
-        match self.facts.previous_start_at {
-            Some(before) => vec![
-                news,
-                format!("It no longer takes place on {}.", self.moment(Some(before))),
-            ],
-            None => vec![news],
-        }
-    }
-
-    fn start(&self) -> String {
-        self.moment(self.facts.start_at)
+    fn fill(&self, text: &str) -> String {
+        fill(text, |field| match field {
+            "clinic" => self.messages.clinic.clone(),
+            "previous_start" => self.moment(self.facts.previous_start_at),
+            "at" => self.moment(self.facts.at),
+            _ => self.moment(self.facts.start_at),
+        })
     }
 
     /// On the reader's clock, and on the clinic's where the two differ.
@@ -199,14 +148,27 @@ fn differ(at: DateTime<Utc>, one: Tz, other: Tz) -> bool {
 mod tests {
     use super::*;
 
-    fn wording<'a>(template: Template, facts: &'a Facts, name: &'a str) -> Wording<'a> {
+    fn messages() -> Messages {
+        let needed = "mysql: {url: 'mysql://x@localhost/x'}";
+        let live = common::config::from_yaml::<crate::config::Settings>(
+            "notification-service",
+            &[crate::config::DEFAULTS, needed],
+        );
+        live.unwrap().current().messages.clone()
+    }
+
+    fn wording<'a>(
+        template: Template,
+        facts: &'a Facts,
+        (messages, name): (&'a Messages, &'a str),
+    ) -> Wording<'a> {
         Wording {
             template,
             facts,
             name,
             zone: Tz::Europe__Berlin,
             clinic_zone: None,
-            clinic: "Healthcare",
+            messages,
             home: "http://localhost:8080",
             reset_link: None,
         }
@@ -224,8 +186,8 @@ mod tests {
 
     #[test]
     fn times_are_told_on_the_readers_clock_and_on_the_clinics_where_they_differ() {
-        let facts = facts();
-        let mut wording = wording(Template::AppointmentReminder, &facts, "Ada");
+        let (facts, messages) = (facts(), messages());
+        let mut wording = wording(Template::AppointmentReminder, &facts, (&messages, "Ada"));
         let own = "Wednesday, 25 November 2026 at 10:30 (Europe/Berlin)";
         assert!(wording.mail().unwrap().text.contains(&format!("on {own}.")));
         wording.clinic_zone = Some(Tz::Europe__Paris);
@@ -240,10 +202,10 @@ mod tests {
 
     #[test]
     fn a_name_cannot_break_out_of_the_page_or_the_line() {
-        let facts = facts();
-        let mail = wording(Template::AppointmentBooked, &facts, "<img src=//evil>\r\nBcc: x")
-            .mail()
-            .unwrap();
+        let (facts, messages) = (facts(), messages());
+        let name = "<img src=//evil>\r\nBcc: x";
+        let mail = wording(Template::AppointmentBooked, &facts, (&messages, name));
+        let mail = mail.mail().unwrap();
         assert!(!mail.html.contains("<img"), "{}", mail.html);
         assert!(mail.text.starts_with("Hello img src=//evil Bcc: x,\n"));
         let message = Facts {
@@ -251,7 +213,8 @@ mod tests {
             subject: Some("a & b".to_owned()),
             ..Facts::default()
         };
-        let mail = wording(Template::Message, &message, "").mail().unwrap();
+        let mail = wording(Template::Message, &message, (&messages, ""));
+        let mail = mail.mail().unwrap();
         assert!(!mail.html.contains("<script"));
         assert!(
             mail.html.contains("a &#38; b") && mail.subject == "a & b" && mail.text.starts_with("Hello,\n")
@@ -260,9 +223,9 @@ mod tests {
 
     #[test]
     fn every_template_reads_in_both_channels_and_shows_nothing_from_outside() {
-        let facts = facts();
+        let (facts, messages) = (facts(), messages());
         for template in Template::ALL {
-            let wording = wording(template, &facts, "Ada");
+            let wording = wording(template, &facts, (&messages, "Ada"));
             let mail = wording.mail().unwrap();
             assert!(!mail.subject.is_empty() && mail.text.len() > 40);
             assert!(!mail.html.contains("src=") && !mail.html.contains("url("));
@@ -279,13 +242,49 @@ mod tests {
 
     #[test]
     fn a_reset_mail_carries_its_link() {
-        let facts = Facts::default();
+        let (facts, messages) = (Facts::default(), messages());
         let link = "http://localhost:8080/password/reset#token=abc";
         let wording = Wording {
             reset_link: Some(link),
-            ..wording(Template::PasswordReset, &facts, "Ada")
+            ..wording(Template::PasswordReset, &facts, (&messages, "Ada"))
         };
         let mail = wording.mail().unwrap();
         assert!(mail.text.contains(link) && mail.html.contains("token=abc"));
+    }
+
+    #[test]
+    fn a_move_names_the_former_time_if_it_is_known() {
+        let messages = messages();
+        let before = facts().start_at.map(|at| at + chrono::TimeDelta::days(1));
+        for previous_start_at in [None, before] {
+            let facts = Facts {
+                previous_start_at,
+                ..facts()
+            };
+            let mail = wording(Template::AppointmentRescheduled, &facts, (&messages, "Ada"));
+            let text = mail.mail().unwrap().text;
+            assert!(text.contains("moved to Wednesday, 25 November 2026"), "{text}");
+            assert_eq!(
+                text.contains("no longer takes place on Thursday, 26 November"),
+                before.is_some() && previous_start_at.is_some()
+            );
+            assert!(!text.contains('{') && !text.contains("another day"), "{text}");
+        }
+    }
+
+    /// Words from the settings are words, in HTML as well.
+    #[test]
+    fn a_template_is_text_and_no_page() {
+        let (facts, mut messages) = (facts(), messages());
+        messages.templates.get_mut("appointment_booked").unwrap().text =
+            "<b>{start}</b>\n\nsee <i>us".to_owned();
+        let mail = wording(Template::AppointmentBooked, &facts, (&messages, "Ada"));
+        let mail = mail.mail().unwrap();
+        assert!(
+            !mail.html.contains("<b>") && !mail.html.contains("<i>"),
+            "{}",
+            mail.html
+        );
+        assert!(mail.html.contains("see &#60;i&#62;us") && mail.text.contains("<b>Wednesday"));
     }
 }

@@ -24,7 +24,7 @@ const AWAY: TimeDelta = TimeDelta::seconds(5);
 const STALE: TimeDelta = TimeDelta::minutes(10);
 
 pub(super) enum Decision {
-    Send(Ready),
+    Send(Box<Ready>),
     Postpone(DateTime<Utc>),
     Skip(SkipReason),
     Fail(String),
@@ -79,7 +79,7 @@ impl Sender {
             name: &card.name,
             zone: zone_of(&card),
             clinic_zone,
-            clinic: &settings.messages.clinic,
+            messages: &settings.messages,
             home: settings.public.base_url.as_str(),
             reset_link: reset_link.as_deref(),
         };
@@ -90,11 +90,11 @@ impl Sender {
                 Err(_) => return Ok(Decision::Fail("unwritable".to_owned())),
             },
         };
-        Ok(Decision::Send(Ready {
+        Ok(Decision::Send(Box::new(Ready {
             address,
             name: card.name,
             content,
-        }))
+        })))
     }
 
     async fn sms_objection(

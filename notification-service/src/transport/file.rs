@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use lettre::message::Mailbox;
+use lettre::Address;
 use serde_json::json;
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt;
@@ -17,7 +17,7 @@ use crate::domain::wording::Mail;
 
 pub struct MailFolder {
     folder: PathBuf,
-    from: Mailbox,
+    from: Address,
 }
 
 pub struct SmsFolder {
@@ -25,7 +25,7 @@ pub struct SmsFolder {
 }
 
 impl MailFolder {
-    pub(super) fn new(folder: &Path, from: Mailbox) -> anyhow::Result<Self> {
+    pub(super) fn new(folder: &Path, from: Address) -> anyhow::Result<Self> {
         create(folder)?;
         Ok(Self {
             folder: folder.to_owned(),

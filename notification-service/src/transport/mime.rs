@@ -3,7 +3,6 @@
 use std::panic::catch_unwind;
 use std::time::SystemTime;
 
-use anyhow::Context;
 use lettre::message::header::{ContentTransferEncoding, ContentType};
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
@@ -15,29 +14,28 @@ use crate::domain::wording::Mail;
 /// RFC 5322, 2.1.1.
 const LONGEST_LINE: usize = 998;
 
-/// The sender of every mail.
-pub(super) fn sender(address: &str, name: &str) -> anyhow::Result<Mailbox> {
-    let address: Address = address.parse().context("email.from is not an address")?;
+/// Who a mail says it is from.
+pub(super) fn sender(address: &Address, name: &str) -> Mailbox {
     // Providers take only ASCII in the sender's name.
     let name: String = clean_name(name).chars().filter(char::is_ascii).collect();
-    Ok(Mailbox::new((!name.is_empty()).then_some(name), address))
+    Mailbox::new((!name.is_empty()).then_some(name), address.clone())
 }
 
 /// The finished mail. `None`: it cannot be written for this recipient, now or later.
-pub(super) fn build(from: &Mailbox, ticket: Ticket, to: (&str, &str), mail: &Mail) -> Option<Message> {
+pub(super) fn build(from: &Address, ticket: Ticket, to: (&str, &str), mail: &Mail) -> Option<Message> {
     // lettre 0.11 panics on some display names; cleaned ones are not known to, and a panic must not be retried
     // for ever.
     catch_unwind(|| write(from, ticket, to, mail)).ok().flatten()
 }
 
-fn write(from: &Mailbox, ticket: Ticket, (address, name): (&str, &str), mail: &Mail) -> Option<Message> {
+fn write(from: &Address, ticket: Ticket, (address, name): (&str, &str), mail: &Mail) -> Option<Message> {
     let address: Address = address.parse().ok()?;
     let name = clean_name(name);
     let to = Mailbox::new((!name.is_empty()).then_some(name), address);
     // The same for every try: many receivers drop a second copy by it.
-    let message_id = format!("<{}@{}>", ticket.id, from.email.domain());
+    let message_id = format!("<{}@{}>", ticket.id, from.domain());
     Message::builder()
-        .from(from.clone())
+        .from(sender(from, &mail.sender))
         .to(to)
         .subject(mail.subject.clone())
         .message_id(Some(message_id))
@@ -82,6 +80,7 @@ mod tests {
 
     fn mail() -> Mail {
         Mail {
+            sender: "Healthcare".to_owned(),
             subject: "Grüße".to_owned(),
             text: "text".to_owned(),
             html: "<p>html</p>".to_owned(),
@@ -89,7 +88,7 @@ mod tests {
     }
 
     fn headers(name: &str) -> String {
-        let from = sender("no-reply@healthcare.local", "Healthcare").unwrap();
+        let from = "no-reply@healthcare.local".parse().unwrap();
         let bytes = build(&from, ticket(), ("ada@example.org", name), &mail())
             .unwrap()
             .formatted();
@@ -140,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_refused() {
-        let from = sender("no-reply@healthcare.local", "").unwrap();
+        let from = "no-reply@healthcare.local".parse().unwrap();
         for bad in ["", "ada", "ada@", "a@b\r\nBcc: c@d", "a@b, c@d", "a b@c"] {
             assert!(build(&from, ticket(), (bad, "Ada"), &mail()).is_none(), "{bad:?}");
         }

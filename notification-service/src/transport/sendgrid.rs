@@ -1,12 +1,11 @@
 use anyhow::Context;
 use lettre::Address;
-use lettre::message::Mailbox;
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Ticket, asked_wait, no_answer};
+use super::{Ticket, asked_wait, mime, no_answer};
 use crate::config::SendGridSettings;
 use crate::domain::outcome::Outcome;
 use crate::domain::text::clean_name;
@@ -16,11 +15,11 @@ pub struct SendGrid {
     client: Client,
     url: Url,
     key: SecretString,
-    from: Mailbox,
+    from: Address,
 }
 
 impl SendGrid {
-    pub(super) fn new(settings: &SendGridSettings, from: Mailbox, client: Client) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &SendGridSettings, from: Address, client: Client) -> anyhow::Result<Self> {
         Ok(Self {
             client,
             url: settings.base_url.join("/v3/mail/send")?,
@@ -77,13 +76,13 @@ impl SendGrid {
                 "to": [to],
                 "custom_args": { "notification_id": ticket.id, "attempt": ticket.attempt.to_string() },
             }],
-            "from": { "email": self.from.email.to_string(), "name": self.from.name },
+            "from": { "email": self.from.to_string(), "name": mime::sender(&self.from, &mail.sender).name },
             "subject": mail.subject,
             "content": [
                 { "type": "text/plain", "value": mail.text },
                 { "type": "text/html", "value": mail.html },
             ],
-            "headers": { "Message-ID": format!("<{}@{}>", ticket.id, self.from.email.domain()) },
+            "headers": { "Message-ID": format!("<{}@{}>", ticket.id, self.from.domain()) },
             "tracking_settings": {
                 "click_tracking": { "enable": false, "enable_text": false },
                 "open_tracking": { "enable": false },

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -14,11 +13,11 @@ use crate::domain::wording::Mail;
 
 pub struct Smtp {
     relay: AsyncSmtpTransport<Tokio1Executor>,
-    from: Mailbox,
+    from: Address,
 }
 
 impl Smtp {
-    pub(super) fn new(settings: &SmtpSettings, from: Mailbox) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &SmtpSettings, from: Address) -> anyhow::Result<Self> {
         let text = settings
             .url
             .as_ref()

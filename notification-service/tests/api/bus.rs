@@ -48,9 +48,12 @@ impl Running {
     }
 
     async fn dead(&self) -> Event {
-        let own = Connection::connect(self.amqp.url.expose_secret(), ConnectionProperties::default())
-            .await
-            .unwrap();
+        let own = Connection::connect(
+            self.amqp.url.as_ref().unwrap().expose_secret(),
+            ConnectionProperties::default(),
+        )
+        .await
+        .unwrap();
         let channel = own.create_channel().await.unwrap();
         let queue = format!("{}.notification-service.dead", self.amqp.namespace);
         let options = BasicGetOptions { no_ack: true };

@@ -201,19 +201,28 @@ async fn accounts_hear_of_verification_and_of_a_changed_password_once() {
         verification: Some("VERIFIED".to_owned()),
     };
     app.hear(&Payload::UserVerified(verified)).await.unwrap();
-    for _ in 0..3 {
-        let end = SessionEnd {
-            user_id: doctor.id,
-            session_id: Some(common::ids::SessionId::generate()),
-            ended_at: app.now(),
-            reason: "PASSWORD_CHANGED".to_owned(),
-        };
-        app.hear(&Payload::SessionEnded(end)).await.unwrap();
+    for reason in [
+        "PASSWORD_CHANGED",
+        "TOKEN_REUSED",
+        "SECOND_FACTOR_CHANGED",
+        "LOGOUT",
+    ] {
+        for _ in 0..3 {
+            let end = SessionEnd {
+                user_id: doctor.id,
+                session_id: Some(common::ids::SessionId::generate()),
+                ended_at: app.now(),
+                reason: reason.to_owned(),
+            };
+            app.hear(&Payload::SessionEnded(end)).await.unwrap();
+        }
     }
     app.send().await;
     let expected = [
         "user.verified/EMAIL/DELIVERED",
         "user.password_changed/EMAIL/DELIVERED",
+        "user.token_reused/EMAIL/DELIVERED",
+        "user.second_factor_changed/EMAIL/DELIVERED",
     ];
     assert_eq!(app.told(doctor.id).await, expected);
 }

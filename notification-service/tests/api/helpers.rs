@@ -34,7 +34,7 @@ pub(crate) struct App {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
     pub(crate) folder: PathBuf,
-    server: Option<TestServer>,
+    pub(crate) server: Option<TestServer>,
 }
 
 impl Drop for App {

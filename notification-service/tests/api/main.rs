@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
+mod access;
 mod bus;
 mod crashes;
 mod events;
@@ -11,8 +12,10 @@ mod helpers;
 mod listing;
 mod notify;
 mod preferences;
+mod refresh;
 mod reminders;
 mod sendgrid;
 mod smtp;
+mod tokens;
 mod twilio;
 mod webhooks;

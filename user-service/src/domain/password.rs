@@ -62,13 +62,14 @@ pub fn accept(raw: &SecretString, context: &[&str]) -> Result<SecretString, Weak
     ))
 }
 
-/// Without `words`, hardly anything is left of the password.
+/// It has some of `words`, and without them hardly anything is left of it.
 fn is_made_of(password: &str, words: &[&str]) -> bool {
-    let mut rest = password.to_lowercase();
+    let whole = password.to_lowercase();
+    let mut rest = whole.clone();
     for word in words.iter().filter(|word| word.chars().count() >= 4) {
         rest = rest.replace(word, "");
     }
-    rest.chars().filter(|c| c.is_alphanumeric()).count() < MIN_LENGTH / 2
+    rest != whole && rest.chars().filter(|c| c.is_alphanumeric()).count() < MIN_LENGTH / 2
 }
 
 /// The normalized password if its length is allowed.
@@ -118,6 +119,19 @@ mod tests {
         let composed = accept(&secret("caf\u{e9}-lantern-orbit-92"), &[]).unwrap();
         let decomposed = accept(&secret("cafe\u{301}-lantern-orbit-92"), &[]).unwrap();
         assert_eq!(composed.expose_secret(), decomposed.expose_secret());
+    }
+
+    #[test]
+    fn signs_and_pictures_make_a_password_too() {
+        let context = ["bartholomew", "clinic"];
+        for good in ["^&*%$#@!~+=?", "🦊🌋🎻🧊🪁🦀🎲🌵🧭🪐🦔🍋"] {
+            assert!(accept(&secret(good), &context).is_ok(), "{good}");
+        }
+        let mixed = "bartholomew^&*%$#@!";
+        assert!(
+            accept(&secret(mixed), &context).is_err(),
+            "{mixed}: a name and signs"
+        );
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Tally {
 
     /// How long until the next attempt is looked at; `None`: at once.
     pub fn pause(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        (now < self.blocked_until).then(|| self.blocked_until - now)
+        // One who looked at the clock before the last failure was written down, or whose clock is behind, waits for a
+        // pause and not for that moment.
+        let is_paused = self.updated_at < self.blocked_until && now < self.blocked_until;
+        is_paused.then(|| self.blocked_until - now)
     }
 
     /// The tally after one more failure at `now`.
@@ -167,6 +170,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_back_does_no_harm() {
+        assert_eq!(fail(&ACCOUNT, 1).pause(at(-100)), None);
+        assert_eq!(Tally::clean(at(0)).pause(at(-100)), None);
+        assert!(fail(&ACCOUNT, 5).pause(at(-100)).is_some());
         assert!(fail(&ACCOUNT, 5).failed(&ACCOUNT, at(-100)).failures >= 6.0);
     }
 }

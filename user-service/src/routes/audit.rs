@@ -6,6 +6,8 @@ use common::auth::Admin;
 use common::extract::{Json, Query};
 use common::ids::{SessionId, UserId};
 use common::page::List;
+use common::period::Moment;
+use common::problem::Checks;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -23,10 +25,12 @@ pub struct ListQuery {
     user_id: Option<UserId>,
     /// Such as `login` or `user.role_changed`.
     action: Option<String>,
-    /// Not before.
-    from: Option<DateTime<Utc>>,
-    /// Before.
-    to: Option<DateTime<Utc>>,
+    /// From this date (UTC) or this instant on.
+    #[param(example = "2026-01-01")]
+    from: Option<String>,
+    /// Up to this date (UTC), included, or this instant, not included.
+    #[param(example = "2026-12-31")]
+    to: Option<String>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -81,11 +85,14 @@ pub async fn list(
     let page = state
         .cursors
         .page::<i64>(caller.id, "audit", query.limit, query.cursor.as_deref())?;
+    let mut checks = Checks::default();
+    let (from, to) = Moment::period((query.from.as_deref(), query.to.as_deref()), &mut checks);
+    checks.finish()?;
     let filter = Filter {
         user: query.user_id,
         action: query.action,
-        from: query.from,
-        to: query.to,
+        from: from.map(Moment::begin),
+        to: to.map(Moment::end),
     };
     let rows = audit::list(&mut *state.db.acquire().await?, &filter, page.after, page.fetch()).await?;
     let entries = rows

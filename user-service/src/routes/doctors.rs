@@ -3,7 +3,6 @@
 use axum::extract::State;
 use common::auth::{Admin, Caller, Role};
 use common::clients::users::{Availability, Verification};
-use common::events::{AccountChange, Payload};
 use common::extract::{Json, Path, Query};
 use common::ids::UserId;
 use common::page::List;
@@ -18,6 +17,7 @@ use crate::domain::audit::Entry;
 use crate::domain::user::{Account, MAX_NOTE, verification_str};
 use crate::domain::{availability, text};
 use crate::error::Error;
+use crate::events;
 use crate::state::AppState;
 use crate::store::doctors::{self, Decision, Filter};
 use crate::store::{credentials, users};
@@ -129,12 +129,7 @@ pub async fn verify(
     doctors::decide(change.db(), id, &decision).await?;
     let (from, to) = (before.verification, verification_str(verification));
     if verification == Verification::Verified && from != verification {
-        let event = AccountChange {
-            user_id: id,
-            role: Role::Doctor,
-            verification: Some(to.to_owned()),
-        };
-        change.tell(id, &Payload::UserVerified(event));
+        change.tell(id, &events::verified(id));
     }
     let entry = Entry::done("doctor.verification")
         .by(caller.id)

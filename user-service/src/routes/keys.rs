@@ -1,9 +1,10 @@
 //! The keys that tokens are checked with.
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::auth::{Admin, KeySet};
-use common::extract::{Json, Query};
+use common::extract::{Json, Query, parse_json};
 use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,6 +28,11 @@ pub struct RotateQuery {
     #[serde(default)]
     withdraw: bool,
 }
+
+/// All that a body may say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// The signing keys.
 #[derive(Serialize, ToSchema)]
@@ -59,7 +65,12 @@ pub async fn rotate(
     Admin(caller): Admin,
     client: Client,
     Query(query): Query<RotateQuery>,
+    body: Bytes,
 ) -> Result<Json<KeyList>, Error> {
+    // Whoever writes `withdraw` there must not believe that it was heard.
+    if !body.is_empty() {
+        parse_json::<Nothing>(&body)?;
+    }
     let mut change = Change::begin(&state).await?;
     let now = change.now();
     state.keyring.rotate(change.db(), query.withdraw, now).await?;

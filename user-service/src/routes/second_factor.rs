@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::auth::{Caller, Role};
+use common::auth::Caller;
 use common::extract::Json;
 use common::problem::{Problem, ProblemDocument};
 use http::StatusCode;
@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use crate::change::Change;
 use crate::client::Client;
 use crate::domain::audit::Entry;
-use crate::domain::user::Credentials;
 use crate::error::Error;
 use crate::passwords::confirm_own;
 use crate::second_factor;
@@ -88,7 +87,7 @@ pub async fn begin(
     if stored.is_some_and(|stored| stored.confirmed_at.is_some()) {
         return Err(Problem::conflict("second-factor-exists", "A second factor is set up").into());
     }
-    let app = second_factor::begin(&state, &mut change, &user).await?;
+    let app = second_factor::begin(&state, &mut change, (&user, &client)).await?;
     change.commit().await?;
     let otpauth_url = app.url().map_err(anyhow::Error::from)?;
     Ok((
@@ -109,12 +108,17 @@ pub async fn confirm(
     client: Client,
     Json(body): Json<Confirm>,
 ) -> Result<Json<RecoveryCodes>, Error> {
+    let watch = Watch::of(&state, Some(caller.id), "", &client).await?;
+    let _turn = watch.turn(&state).await?;
     let mut change = Change::begin(&state).await?;
     let user = credentials::lock(change.db(), caller.id)
         .await?
         .ok_or(Error::NotFound)?;
     let Some(codes) = second_factor::finish(&state, &mut change, &user, &body.code).await? else {
-        return Err(Error::invalid("/code", "is not the code that the app shows now"));
+        drop(change);
+        let answer = Error::invalid("/code", "is not the code that the app shows now");
+        let entry = wrong_code("second_factor.enrolled", &caller, &client);
+        return Err(watch.refused(&state, &entry, answer).await);
     };
     changed(change, (&caller, &client), "second_factor.enrolled").await?;
     let recovery_codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
@@ -130,13 +134,14 @@ pub async fn remove(
     client: Client,
     Json(body): Json<Remove>,
 ) -> Result<StatusCode, Error> {
-    if caller.role == Role::Admin && state.settings().second_factor.required_for_admin {
+    if second_factor::is_required(&state, caller.role) {
         return Err(Problem::conflict(
             "second-factor-required",
             "Administrators keep their second factor",
         )
         .into());
     }
+    let watch = Watch::of(&state, Some(caller.id), "", &client).await?;
     let (user, _turn) = confirm_own(
         &state,
         &caller,
@@ -151,29 +156,24 @@ pub async fn remove(
     let stored = second_factors::find(change.db(), user.id)
         .await?
         .ok_or(Error::NotFound)?;
-    if !second_factor::accept(&state, &mut change, &user, &stored, &body.code).await? {
+    if !second_factor::accept(&state, &mut change, (&user, &client), &stored, &body.code).await? {
         drop(change);
-        return Err(wrong_code(&state, &user, &client).await);
+        let answer = Error::invalid("/code", "is wrong or was used");
+        let entry = wrong_code("second_factor.removed", &caller, &client);
+        return Err(watch.refused(&state, &entry, answer).await);
     }
     second_factors::remove(change.db(), user.id).await?;
     changed(change, (&caller, &client), "second_factor.removed").await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Count a wrong code like a wrong password.
-async fn wrong_code(state: &AppState, user: &Credentials, client: &Client) -> Error {
-    let count = async {
-        let watch = Watch::of(state, Some(user.id), "", client).await?;
-        let mut change = Change::begin(state).await?;
-        watch.failed(state, &mut change).await?;
-        let entry = Entry::refused("second_factor.removed", "wrong code");
-        change.note(entry.by(user.id).about(user.id).from(client.network()));
-        change.commit().await
-    };
-    count
-        .await
-        .err()
-        .unwrap_or_else(|| Error::invalid("/code", "is wrong or was used"))
+/// A wrong code counts like a wrong password.
+fn wrong_code(action: &'static str, caller: &Caller, client: &Client) -> Entry {
+    Entry::refused(action, "wrong code")
+        .by(caller.id)
+        .about(caller.id)
+        .in_session(caller.session)
+        .from(client.network())
 }
 
 async fn changed(

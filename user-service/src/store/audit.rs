@@ -5,7 +5,8 @@ use common::context::RequestContext;
 use common::ids::{SessionId, UserId};
 use sqlx::MySqlConnection;
 
-use crate::domain::audit::{Entry, Row};
+use super::unreadable;
+use crate::domain::audit::{Entry, Mark, Row};
 use aws_lc_rs::hmac;
 
 /// Which entries a list shows.
@@ -86,6 +87,8 @@ pub async fn list(
         from,
         to,
     } = filter;
+    // With a zone they would travel as TIMESTAMP, which knows nothing before 1970 and after 2038.
+    let (from, to) = (from.map(|at| at.naive_utc()), to.map(|at| at.naive_utc()));
     sqlx::query_as!(
         Row,
         r#"select seq, at as "at: _", action, outcome, actor_id as "actor: _", user_id as "user: _",
@@ -144,10 +147,17 @@ pub async fn chain(
     Ok(pair.collect())
 }
 
-/// Number and MAC of the newest entry.
-pub async fn head(connection: &mut MySqlConnection) -> sqlx::Result<(i64, Vec<u8>)> {
+/// Number and MAC of the newest entry, as the table of guards has them.
+pub async fn head(connection: &mut MySqlConnection) -> sqlx::Result<Mark> {
     let head = sqlx::query!("select value, mark from guards where name = 'audit'")
         .fetch_one(connection)
         .await?;
-    Ok((head.value, head.mark))
+    Ok(Mark {
+        seq: head.value,
+        mac: head
+            .mark
+            .as_slice()
+            .try_into()
+            .map_err(|e| unreadable("mark", e))?,
+    })
 }

@@ -28,6 +28,33 @@ pub async fn find_by_email(connection: &mut MySqlConnection, key: &str) -> sqlx:
     row.map(Credentials::try_from).transpose()
 }
 
+/// What the login needs of the account with the canonical address `key` (and true), or of the one whose address
+/// follows it. One query for both, so that neither takes longer.
+pub async fn find_nearest(
+    connection: &mut MySqlConnection,
+    key: &str,
+) -> sqlx::Result<Option<(bool, Credentials)>> {
+    let row = sqlx::query!(
+        r#"select email_key, id as "id: UserId", name, email, role, status, password_hash
+        from users where email_key >= ? order by email_key limit 1"#,
+        key
+    )
+    .fetch_optional(connection)
+    .await?;
+    let found = row.map(|row| {
+        let credentials = Row {
+            id: row.id,
+            name: row.name,
+            email: row.email,
+            role: row.role,
+            status: row.status,
+            password_hash: row.password_hash,
+        };
+        Credentials::try_from(credentials).map(|credentials| (row.email_key == key, credentials))
+    });
+    found.transpose()
+}
+
 /// What the login needs, by id.
 pub async fn find(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Credentials>> {
     let row = sqlx::query_as!(

@@ -17,9 +17,7 @@ pub async fn insert(
     if sessions.is_empty() {
         return Ok(());
     }
-    let mut seq = sqlx::query_scalar!("select value from guards where name = 'revocations' for update")
-        .fetch_one(&mut *connection)
-        .await?;
+    let mut seq = locked(&mut *connection).await?;
     for session in sessions {
         seq += 1;
         sqlx::query!(
@@ -31,6 +29,22 @@ pub async fn insert(
         .execute(&mut *connection)
         .await?;
     }
+    advance(connection, seq).await
+}
+
+/// Let everybody who follows the numbers look again, although no session ended.
+pub async fn announce(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+    let seq = locked(&mut *connection).await?;
+    advance(connection, seq + 1).await
+}
+
+async fn locked(connection: &mut MySqlConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!("select value from guards where name = 'revocations' for update")
+        .fetch_one(connection)
+        .await
+}
+
+async fn advance(connection: &mut MySqlConnection, seq: i64) -> sqlx::Result<()> {
     sqlx::query!("update guards set value = ? where name = 'revocations'", seq)
         .execute(connection)
         .await

@@ -13,12 +13,12 @@ pub struct Sealed {
     pub term: Term,
 }
 
-/// Keys that are published at `now`, oldest first.
+/// Keys that are published at `now`, newest first: a reader that has no room for all of them keeps those in use.
 pub async fn published(connection: &mut MySqlConnection, now: DateTime<Utc>) -> sqlx::Result<Vec<Sealed>> {
     let rows = sqlx::query!(
         r#"select kid, public_key, private_sealed, signs_from as "signs_from: DateTime<Utc>",
             expires_at as "expires_at: DateTime<Utc>"
-        from signing_keys where expires_at is null or expires_at > ? order by signs_from"#,
+        from signing_keys where expires_at is null or expires_at > ? order by signs_from desc"#,
         now
     )
     .fetch_all(connection)
@@ -33,6 +33,13 @@ pub async fn published(connection: &mut MySqlConnection, now: DateTime<Utc>) -> 
         },
     });
     Ok(keys.collect())
+}
+
+/// Names of the keys that are over at `now`, by age or because they were withdrawn.
+pub async fn over(connection: &mut MySqlConnection, now: DateTime<Utc>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!("select kid from signing_keys where expires_at <= ?", now)
+        .fetch_all(connection)
+        .await
 }
 
 /// Keep a new key.

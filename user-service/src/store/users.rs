@@ -70,6 +70,8 @@ pub async fn list(
     let (role, status) = (filter.role.map(Role::as_str), filter.status.map(Status::as_str));
     let verification = filter.verification.map(verification_str);
     let text = filter.text.as_deref().map(contains);
+    // Canonical addresses have no capitals, and are compared letter by letter.
+    let address = text.as_ref().map(|text| text.to_lowercase());
     let rows = sqlx::query_as!(
         Row,
         r#"select u.id as "id: _", u.email, u.name, u.role, u.status, u.phone, u.time_zone, u.preferences,
@@ -89,7 +91,7 @@ pub async fn list(
         verification,
         text,
         text,
-        text,
+        address,
         limit
     )
     .fetch_all(connection)

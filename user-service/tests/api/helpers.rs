@@ -16,7 +16,7 @@ use user_service::config::{DEFAULTS, Settings};
 use user_service::{AppState, MIGRATOR, NAME, start};
 
 /// 32 bytes in base64; not a secret of anything.
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Strong enough for everybody here.
 pub const PASSWORD: &str = "lantern-orbit-92-walrus";
 pub const ADMIN_EMAIL: &str = "root@clinic.example";
@@ -29,8 +29,7 @@ pub struct TestApp {
     pub db: MySqlPool,
     pub clock: Clock,
     pub state: AppState,
-    #[expect(dead_code, reason = "stops when dropped")]
-    server: TestServer,
+    pub server: TestServer,
 }
 
 /// Somebody who has logged in.
@@ -44,6 +43,11 @@ pub struct User {
 
 /// Settings for tests: weak hashes, so that the tests do not spend their time on them.
 pub fn settings(overrides: &str) -> Arc<Live<Settings>> {
+    try_settings(overrides).unwrap()
+}
+
+/// The same where they may be refused.
+pub fn try_settings(overrides: &str) -> anyhow::Result<Arc<Live<Settings>>> {
     let base = format!(
         "master: {{key: \"{MASTER_KEY}\"}}
 amqp: {{url: \"amqp://127.0.0.1:1\"}}
@@ -52,7 +56,7 @@ service: {{secrets: \"notification-service:{SERVICE_SECRET},api-gateway:{SERVICE
 password: {{memory_kib: 64, passes: 1, patience_ms: 10000, queue: 1000}}
 "
     );
-    config::from_yaml(NAME, &[DEFAULTS, &base, overrides]).unwrap()
+    config::from_yaml(NAME, &[DEFAULTS, &base, overrides])
 }
 
 impl TestApp {

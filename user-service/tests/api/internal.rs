@@ -180,3 +180,23 @@ async fn newcomers_hear_everything_and_the_others_what_is_new() {
         "a reader from another history gets everything"
     );
 }
+
+#[tokio::test]
+async fn a_withdrawn_key_is_told_at_once_by_every_instance() {
+    let app = TestApp::start().await;
+    let elsewhere = app.another_instance().await;
+    let admin = app.admin().await;
+    let old = app.client.get("/.well-known/jwks.json", As::Anyone).await.json()["keys"][0]["kid"].clone();
+    let service = app.service_token("api-gateway").await;
+    let before = feed(&elsewhere, &service, "").await;
+    assert_eq!(before["keys"], json!([]));
+    let (query, begun) = (format!("?after={}&wait=20", before["seq"]), Instant::now());
+    let (waiting, nothing) = (feed(&elsewhere, &service, &query), json!({}));
+    let withdraw = app
+        .client
+        .post("/keys/rotate?withdraw=true", &admin.access, &nothing);
+    let (news, answer) = tokio::join!(waiting, withdraw);
+    answer.expect(200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(news["keys"], json!([old]));
+}

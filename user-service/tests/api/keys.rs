@@ -6,7 +6,7 @@ use common_testing::{As, mysql_database};
 use serde_json::{Value, json};
 use user_service::MIGRATOR;
 
-use crate::helpers::{PASSWORD, TestApp, assemble};
+use crate::helpers::{TestApp, assemble};
 
 async fn kids(app: &TestApp) -> Vec<String> {
     let set: Value = app
@@ -167,6 +167,16 @@ async fn a_key_in_wrong_hands_goes_at_once() {
     );
     let fresh = app.admin().await;
     assert!(app.accepts(&fresh.access).await);
+    let before = kids(&app).await;
+    app.client
+        .post("/keys/rotate", &fresh.access, &json!({"withdraw": true}))
+        .await
+        .expect(422);
+    assert_eq!(
+        kids(&app).await,
+        before,
+        "a wish in the wrong place changes nothing"
+    );
     app.client
         .post("/keys/rotate?withdraw=perhaps", &fresh.access, &json!({}))
         .await
@@ -183,7 +193,27 @@ async fn age_rotates() {
     })
     .await;
     app.patient("ann").await;
-    let _ = PASSWORD;
+}
+
+#[tokio::test]
+async fn the_newest_key_comes_first() {
+    let app = TestApp::start_with_clock().await;
+    let admin = app.admin().await;
+    let mut newest = kids(&app).await;
+    for _ in 0..3 {
+        app.advance(TimeDelta::seconds(1));
+        app.client
+            .post("/keys/rotate", &admin.access, &json!({}))
+            .await
+            .expect(200);
+        let now = kids(&app).await;
+        assert_eq!(
+            now[1..],
+            newest,
+            "the new one stands before those that were there"
+        );
+        newest = now;
+    }
 }
 
 #[tokio::test]

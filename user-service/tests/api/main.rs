@@ -4,7 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "panicking is how a test fails")]
 #![expect(clippy::cast_precision_loss, reason = "small counts")]
 
+mod access;
 mod audit;
+mod canary;
+mod command;
 mod doctors;
 mod helpers;
 mod internal;
@@ -12,9 +15,13 @@ mod keys;
 mod login;
 mod outage;
 mod passwords;
+mod process;
+mod refresh;
 mod registration;
 mod second_factor;
 mod sessions;
 mod start;
 mod throughput;
+mod timing;
+mod tokens;
 mod users;

@@ -1,6 +1,11 @@
 //! Changing and resetting passwords.
 
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
+use common::clock::Clock;
 use common_testing::{As, eventually};
 use serde_json::{Value, json};
 
@@ -25,6 +30,25 @@ async fn reset_token(app: &TestApp, email: &str, nth: usize) -> String {
             .nth(nth)
     })
     .await;
+    as_mailer(app, &event).await
+}
+
+/// The token of the first reset that `user` asks for.
+pub async fn first_token(app: &TestApp, user: &User) -> String {
+    app.post("/password/forgot", &json!({"email": user.email}))
+        .await
+        .expect(202);
+    let event = eventually("the event", || async {
+        let events = app.events("user.password_reset_requested").await;
+        events
+            .into_iter()
+            .find(|event| event["data"]["user_id"] == user.id)
+    })
+    .await;
+    as_mailer(app, &event).await
+}
+
+async fn as_mailer(app: &TestApp, event: &Value) -> String {
     let path = format!("/internal/password-resets/{}", text(&event["data"]["reset_id"]));
     let mailer = app.service_token("notification-service").await;
     text(&app.client.get(&path, &mailer).await.expect(200).json()["token"])
@@ -88,6 +112,86 @@ async fn a_reset_works_once_and_ends_every_session() {
     assert_eq!(again.json()["errors"][0]["pointer"], "/token");
     let ended = app.events("user.session_ended").await;
     assert_eq!(ended.last().unwrap()["data"]["reason"], "PASSWORD_RESET");
+}
+
+#[tokio::test]
+async fn a_reset_lifts_the_pauses_of_the_owner() {
+    let app = TestApp::start_with_clock().await;
+    let user = app.patient("ann").await;
+    for _ in 0..5 {
+        app.login_as(&user.email, "wrong-horse-battery-11")
+            .await
+            .expect(401);
+    }
+    app.login_as(&user.email, PASSWORD).await.expect(429);
+    let token = reset_token(&app, &user.email, 0).await;
+    reset(&app, &token, NEW).await.expect(204);
+    app.login(&user.email, NEW).await;
+}
+
+/// What follows takes longer for an address that is known: it must not begin before the answer is out.
+#[tokio::test]
+async fn a_wish_is_answered_before_anybody_looks_at_it() {
+    let app = TestApp::start_with("password_reset: {per_hour: 1000}", Clock::System).await;
+    let user = app.patient("ann").await;
+    let waiting = async || {
+        let count = "select count(*) from password_reset_requests";
+        sqlx::query_scalar::<_, i64>(count)
+            .fetch_one(&app.db)
+            .await
+            .unwrap()
+    };
+    let (mut in_time, mut untouched) = (0, 0);
+    for _ in 0..20 {
+        let begun = Instant::now();
+        app.post("/password/forgot", &json!({"email": user.email}))
+            .await
+            .expect(202);
+        let waits = waiting().await == 1;
+        // On a busy machine its time may have come meanwhile.
+        if begun.elapsed() < Duration::from_millis(150) {
+            in_time += 1;
+            untouched += usize::from(waits);
+        }
+        eventually("somebody looks at it", || async {
+            (waiting().await == 0).then_some(())
+        })
+        .await;
+    }
+    assert!(in_time >= 5, "too slow to tell");
+    // The look that is taken now and then may come at any moment.
+    assert!(
+        untouched + 2 >= in_time,
+        "{untouched} of {in_time} were still untouched"
+    );
+}
+
+#[tokio::test]
+async fn tokens_cannot_be_guessed() {
+    let app = TestApp::start().await;
+    let (ann, eve) = (app.patient("ann").await, app.patient("eve").await);
+    let token = reset_token(&app, &ann.email, 0).await;
+    let other = reset_token(&app, &eve.email, 1).await;
+    let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+    let others = URL_SAFE_NO_PAD.decode(&other).unwrap();
+    let mut guesses: Vec<Vec<u8>> = (0..bytes.len() * 8)
+        .map(|bit| {
+            let mut guess = bytes.clone();
+            guess[bit / 8] ^= 1 << (bit % 8);
+            guess
+        })
+        .collect();
+    // Her reset with the MAC of his, less of it, and more.
+    guesses.push([&bytes[..16], &others[16..]].concat());
+    guesses.extend((0..bytes.len()).map(|length| bytes[..length].to_vec()));
+    guesses.push([&bytes[..], &[0]].concat());
+    for guess in &guesses {
+        let guess = URL_SAFE_NO_PAD.encode(guess);
+        let answer = reset(&app, &guess, NEW).await;
+        assert_eq!(answer.problem(422), "invalid-request", "{guess}");
+    }
+    println!("reset tokens: {} guesses, none of them worked", guesses.len());
+    reset(&app, &token, NEW).await.expect(204);
 }
 
 #[tokio::test]

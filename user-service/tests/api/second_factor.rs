@@ -9,7 +9,7 @@ use totp_rs::{Builder, Secret};
 use crate::helpers::{ADMIN_EMAIL, ADMIN_PASSWORD, PASSWORD, TestApp, User, text};
 
 /// What the authenticator app shows now.
-fn code(app: &TestApp, secret: &str) -> String {
+pub fn code(app: &TestApp, secret: &str) -> String {
     let totp = Builder::new()
         .with_secret(Secret::try_from_base32(secret).unwrap())
         .with_account_name("test")
@@ -28,7 +28,8 @@ async fn login_with(app: &TestApp, email: &str, password: &str, code: &str) -> A
     .await
 }
 
-async fn begin(app: &TestApp, user: &User) -> String {
+/// Begin to set up; the secret.
+pub async fn begin(app: &TestApp, user: &User) -> String {
     let body = json!({"current_password": PASSWORD});
     let answer = app
         .client
@@ -41,7 +42,7 @@ async fn begin(app: &TestApp, user: &User) -> String {
 }
 
 /// Set up; the secret and the recovery codes.
-async fn enrol(app: &TestApp, user: &User) -> (String, Vec<Value>) {
+pub async fn enrol(app: &TestApp, user: &User) -> (String, Vec<Value>) {
     let secret = begin(app, user).await;
     let body = json!({"code": code(app, &secret)});
     let answer = app
@@ -96,6 +97,24 @@ async fn once_set_up_a_code_is_needed_and_good_once() {
         .await
         .unwrap();
     assert_eq!(stored.len(), 1);
+    let plain = Secret::try_from_base32(&secret).unwrap();
+    let plain = plain.as_bytes();
+    assert!(
+        !stored[0].windows(plain.len()).any(|window| window == plain),
+        "a copy of the table is no second factor"
+    );
+}
+
+async fn confirm(app: &TestApp, user: &User, code: &str) -> Answer {
+    let body = json!({"code": code});
+    app.client
+        .post("/users/me/second-factor/confirmation", &user.access, &body)
+        .await
+}
+
+fn noted(audit: &[(String, String)], action: &str, outcome: &str) -> usize {
+    let same = |entry: &&(String, String)| (entry.0.as_str(), entry.1.as_str()) == (action, outcome);
+    audit.iter().filter(same).count()
 }
 
 #[tokio::test]
@@ -116,6 +135,60 @@ async fn guessing_codes_pauses_the_account() {
         login_with(&app, &user.email, PASSWORD, &good).await.problem(429),
         "login-throttled"
     );
+}
+
+#[tokio::test]
+async fn guessing_while_it_is_set_up_or_taken_away_pauses_as_well() {
+    let app = TestApp::start_with_clock().await;
+    let user = app.patient("ann").await;
+    let secret = begin(&app, &user).await;
+    for n in 0..5 {
+        confirm(&app, &user, &format!("00000{n}")).await.expect(422);
+    }
+    let good = confirm(&app, &user, &code(&app, &secret)).await;
+    assert_eq!(good.problem(429), "login-throttled", "also for the right one");
+    app.advance(TimeDelta::seconds(31));
+    confirm(&app, &user, &code(&app, &secret)).await.expect(200);
+
+    let removal = |code: String| json!({"current_password": PASSWORD, "code": code});
+    app.advance(TimeDelta::hours(12));
+    let user = {
+        let answer = login_with(&app, &user.email, PASSWORD, &code(&app, &secret)).await;
+        let access = text(&answer.expect(200).json()["access_token"]);
+        User { access, ..user }
+    };
+    let path = "/users/me/second-factor/removal";
+    for n in 0..5 {
+        let body = removal(format!("00000{n}"));
+        app.client.post(path, &user.access, &body).await.expect(422);
+    }
+    app.advance(TimeDelta::seconds(29));
+    let body = removal(code(&app, &secret));
+    let good = app.client.post(path, &user.access, &body).await;
+    assert_eq!(good.problem(429), "login-throttled");
+}
+
+/// A million codes, three of them good at any time: how far a patient guesser gets in a day.
+#[tokio::test]
+async fn a_day_of_guessing_codes_is_a_handful_of_guesses() {
+    let app = TestApp::start_with_clock().await;
+    let user = app.patient("ann").await;
+    enrol(&app, &user).await;
+    let (mut looked_at, mut n) = (0, 0);
+    for _ in 0..24 * 12 {
+        app.advance(TimeDelta::minutes(5));
+        loop {
+            n += 1;
+            let answer = login_with(&app, &user.email, PASSWORD, &format!("{n:06}")).await;
+            if answer.status == 429 {
+                break;
+            }
+            looked_at += 1;
+            answer.expect(401);
+        }
+    }
+    println!("guessing codes: {looked_at} looked at in a day of {n}");
+    assert!((90..=110).contains(&looked_at), "{looked_at}");
 }
 
 #[tokio::test]
@@ -148,6 +221,8 @@ async fn recovery_codes_stand_in_once_each() {
     login_with(&app, &stranger.email, PASSWORD, &text(&codes[2]))
         .await
         .expect(401);
+    let audit = app.audit().await;
+    assert_eq!(noted(&audit, "second_factor.recovery_code_used", "SUCCESS"), 2);
 }
 
 #[tokio::test]
@@ -159,24 +234,16 @@ async fn setting_up_needs_the_password_and_a_right_code() {
         .post("/users/me/second-factor", &user.access, &wrong)
         .await
         .expect(422);
-    let confirm = |code: String| {
-        let (app, user) = (&app, &user);
-        async move {
-            app.client
-                .post(
-                    "/users/me/second-factor/confirmation",
-                    &user.access,
-                    &json!({"code": code}),
-                )
-                .await
-        }
-    };
-    confirm("000000".to_owned()).await.expect(422);
+    confirm(&app, &user, "000000").await.expect(422);
     let first = begin(&app, &user).await;
     let second = begin(&app, &user).await;
-    confirm(code(&app, &first)).await.expect(422);
+    confirm(&app, &user, &code(&app, &first)).await.expect(422);
     app.login(&user.email, PASSWORD).await;
-    confirm(code(&app, &second)).await.expect(200);
+    confirm(&app, &user, &code(&app, &second)).await.expect(200);
+    let audit = app.audit().await;
+    assert_eq!(noted(&audit, "second_factor.begun", "SUCCESS"), 2);
+    assert_eq!(noted(&audit, "second_factor.enrolled", "REFUSED"), 2);
+    assert_eq!(noted(&audit, "second_factor.enrolled", "SUCCESS"), 1);
     let again = app
         .client
         .post(
@@ -241,4 +308,42 @@ async fn where_it_is_required_an_administrator_sets_it_up_at_login() {
         .await;
     assert_eq!(kept.problem(409), "second-factor-required");
     app.patient("ann").await;
+}
+
+#[tokio::test]
+async fn a_requirement_reaches_the_sessions_from_before() {
+    let app = TestApp::start_with_clock().await;
+    let (admin, patient) = (app.admin().await, app.patient("ann").await);
+    let strict = TestApp::start_on(
+        app.db.clone(),
+        "second_factor: {required_for_admin: true}",
+        app.clock.clone(),
+    )
+    .await;
+    assert_eq!(
+        strict.refresh(&admin.refresh).await.problem(401),
+        "refresh-refused"
+    );
+    strict.refresh(&patient.refresh).await.expect(200);
+    let secret = text(
+        &strict
+            .login_as(ADMIN_EMAIL, ADMIN_PASSWORD)
+            .await
+            .expect(403)
+            .json()["secret"],
+    );
+    assert!(strict.accepts(&admin.access).await);
+    let done = login_with(&strict, ADMIN_EMAIL, ADMIN_PASSWORD, &code(&strict, &secret))
+        .await
+        .expect(200)
+        .json();
+    assert!(
+        !strict.accepts(&admin.access).await,
+        "what was begun with the password alone has ended"
+    );
+    assert!(strict.accepts(&text(&done["access_token"])).await);
+    strict.refresh(&text(&done["refresh_token"])).await.expect(200);
+    let audit = strict.audit().await;
+    assert_eq!(noted(&audit, "second_factor.begun", "SUCCESS"), 1);
+    assert_eq!(noted(&audit, "second_factor.enrolled", "SUCCESS"), 1);
 }

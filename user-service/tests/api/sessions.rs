@@ -73,6 +73,28 @@ async fn a_lost_answer_may_be_asked_for_again_at_once_by_the_same_client() {
 }
 
 #[tokio::test]
+async fn a_shorter_life_revives_no_token_of_the_longer_one() {
+    let clock = Clock::fixed(Clock::System.now());
+    let app = TestApp::start_with("token: {access_life_s: 900}", clock.clone()).await;
+    let user = app.patient("ann").await;
+    let shorter = "token: {access_life_s: 60}";
+    let later = TestApp::start_on(app.db.clone(), shorter, clock.clone()).await;
+    later
+        .client
+        .post("/logout", &user.access, &json!({}))
+        .await
+        .expect(204);
+    clock.advance(TimeDelta::seconds(850));
+    user_service::housekeeping::purge(&later.state).await.unwrap();
+    let newcomer = TestApp::start_on(app.db.clone(), shorter, clock).await;
+    eventually("the newcomer has read the feed", || async {
+        (!newcomer.accepts(&user.access).await).then_some(())
+    })
+    .await;
+    assert!(!later.accepts(&user.access).await);
+}
+
+#[tokio::test]
 async fn another_client_has_no_grace() {
     let app = TestApp::start_with_clock().await;
     let user = app.patient("ann").await;

@@ -4,7 +4,7 @@ use common::clock::Clock;
 use common_testing::{As, mysql_database};
 use user_service::{AppState, MIGRATOR};
 
-use crate::helpers::{PASSWORD, TestApp, assemble, settings};
+use crate::helpers::{PASSWORD, TestApp, assemble, settings, try_settings};
 
 async fn refusal(overrides: &str) -> String {
     let (_core, state) = assemble(mysql_database(&MIGRATOR).await, overrides, Clock::System);
@@ -59,11 +59,35 @@ async fn placeholders_for_secrets_are_refused() {
     ] {
         let live = settings(overrides);
         let (core, _) = common_testing::core(&live);
-        let broker = common::broker::Broker::start(&live.current().amqp, &core.background);
+        let broker = common::broker::Broker::start(&live.core().amqp, &core.background);
         let outbox = common::outbox::Outbox::start(db.clone(), broker, &core.background);
         let refused = AppState::new(core, live, db.clone(), outbox).err();
         assert!(format!("{:#}", refused.unwrap()).contains(says), "{overrides}");
     }
+}
+
+#[test]
+fn settings_that_would_open_the_house_are_refused() {
+    for (overrides, says) in [
+        ("password: {passes: 0}", "password.passes"),
+        ("password: {queue: 0}", "password.queue"),
+        ("password: {patience_ms: 0}", "password.patience_ms"),
+        ("password_reset: {per_hour: 0}", "password_reset.per_hour"),
+        ("throttle: {forget_h: 0}", "throttle.forget_h"),
+        ("throttle: {first_pause_s: 0}", "throttle.first_pause_s"),
+        ("throttle: {longest_pause_s: 0}", "throttle.longest_pause_s"),
+        ("throttle: {longest_pause_s: 29}", "throttle.longest_pause_s"),
+        ("throttle: {account_failures: 0}", "throttle.account_failures"),
+        ("token: {access_life_s: 901}", "auth.max_lifetime_s"),
+        ("token: {service_life_s: 901}", "auth.max_lifetime_s"),
+        ("token: {refresh_grace_s: -1}", "token.refresh_grace_s"),
+        ("session: {at_most: 0}", "session.at_most"),
+        ("signing_key: {lead_s: 2}", "signing_key.lead_s"),
+    ] {
+        let refused = try_settings(overrides).err().unwrap();
+        assert!(format!("{refused:#}").contains(says), "{overrides}: {refused:#}");
+    }
+    try_settings("token: {access_life_s: 900}").unwrap();
 }
 
 #[tokio::test]
@@ -134,7 +158,7 @@ async fn only_what_is_old_is_swept_away() {
     let before = rows().await;
     user_service::housekeeping::purge(&app.state).await.unwrap();
     assert_eq!(rows().await, before, "nothing is old yet");
-    app.advance(chrono::TimeDelta::minutes(10));
+    app.advance(chrono::TimeDelta::minutes(17));
     user_service::housekeeping::purge(&app.state).await.unwrap();
     assert_eq!(rows().await[1], 0, "the revoked tokens have expired");
     app.refresh(&kept.refresh).await.expect(200);

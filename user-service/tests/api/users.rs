@@ -164,6 +164,8 @@ async fn administrators_find_accounts() {
     assert_eq!(names("?role=PATIENT&q=bo").await, ["bob"]);
     assert_eq!(names("?q=%25_").await, ["100%_x"], "wildcards are letters");
     assert_eq!(names("?q=patients.example").await.len(), 3);
+    assert_eq!(names("?q=ADA@Doctors.Example").await, ["Dr ada"]);
+    assert_eq!(names("?q=DR%20ADA").await, ["Dr ada"]);
     assert_eq!(names("?status=SUSPENDED").await, Vec::<String>::new());
     app.client
         .get("/users?role=BOSS", &admin.access)
@@ -253,6 +255,16 @@ async fn the_last_administrator_stays() {
         );
     }
     let second = app.another_admin("bea").await;
+    let own = standing(&app, &admin, &admin.id, json!({"role": "PATIENT"})).await;
+    assert_eq!(own.problem(409), "own-role", "it takes another administrator");
+    standing(
+        &app,
+        &admin,
+        &admin.id,
+        json!({"role": "ADMIN", "status": "ACTIVE"}),
+    )
+    .await
+    .expect(200);
     standing(&app, &admin, &second.id, json!({"status": "SUSPENDED"}))
         .await
         .expect(200);

@@ -69,13 +69,11 @@ fn another_instance_than_the_failed_one_is_preferred_but_not_demanded() {
 }
 
 #[test]
-fn an_instance_that_is_away_is_left_alone() {
+fn an_instance_where_nobody_listens_is_left_alone_at_once() {
     let (directory, service) = directory(&[1]);
-    for _ in 0..5 {
-        choose(&service, None)
-            .expect("not yet known to be away")
-            .tell(Outcome::Away);
-    }
+    choose(&service, None)
+        .expect("not yet known to be gone")
+        .tell(Outcome::Gone);
     assert_eq!(choose(&service, None).err(), Some(Nobody::Answering));
     assert_eq!(directory.missing(Instant::now()).len(), 1);
 }

@@ -1,21 +1,20 @@
 //! Lists of visits: one's own, or all for administrators.
 
 use axum::extract::State;
-use chrono::DateTime;
 use common::auth::{Caller, Role};
 use common::extract::{Json, Query};
 use common::ids::UserId;
 use common::page::List;
+use common::period::Moment;
 use common::problem::{Checks, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{AppointmentView, present};
 use crate::AppState;
-use crate::domain::schedule::wire::parse_date;
 use crate::domain::status::{Status, UnknownName};
 use crate::error::Error;
-use crate::store::listing::{self, Bound, Filter, Position};
+use crate::store::listing::{self, Filter, Position};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -61,12 +60,7 @@ pub async fn list(
 impl ListQuery {
     fn filter(&self, caller: &Caller) -> Result<Filter, Problem> {
         let mut checks = Checks::default();
-        let from = checks
-            .take("/from", self.from.as_deref().map(bound).transpose())
-            .flatten();
-        let to = checks
-            .take("/to", self.to.as_deref().map(bound).transpose())
-            .flatten();
+        let (from, to) = Moment::period((self.from.as_deref(), self.to.as_deref()), &mut checks);
         let statuses = checks
             .take("/status", statuses(self.status.as_deref()))
             .unwrap_or_default();
@@ -80,16 +74,6 @@ impl ListQuery {
             to,
         })
     }
-}
-
-fn bound(text: &str) -> Result<Bound, &'static str> {
-    if let Ok(date) = parse_date(text) {
-        return Ok(Bound::Date(date));
-    }
-    let instant = DateTime::parse_from_rfc3339(text);
-    instant
-        .map(|at| Bound::Instant(at.to_utc()))
-        .map_err(|_| "must be a date or an instant with offset")
 }
 
 fn statuses(text: Option<&str>) -> Result<Vec<Status>, UnknownName> {

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
@@ -42,6 +43,16 @@ fn nobody() -> Url {
     Url::parse(&format!("http://svc:p%40ss@127.0.0.1:{port}")).unwrap()
 }
 
+fn settings(timeout_ms: u64) -> ConfigServerSettings {
+    ConfigServerSettings {
+        url: None,
+        profile: "default".to_owned(),
+        timeout_ms,
+        require_signature: false,
+        cache_dir: None,
+    }
+}
+
 struct Folder(PathBuf);
 
 impl Folder {
@@ -51,10 +62,8 @@ impl Folder {
 
     fn settings(&self) -> ConfigServerSettings {
         ConfigServerSettings {
-            url: None,
-            profile: "default".to_owned(),
-            timeout_ms: 2_000,
             cache_dir: Some(self.0.clone()),
+            ..settings(2_000)
         }
     }
 
@@ -76,12 +85,7 @@ fn values() -> Value {
 #[tokio::test]
 async fn the_answer_is_merged_and_nested() {
     let url = server(200, ANSWER).await;
-    assert_eq!(
-        fetch(&url, "svc", "default", Duration::from_secs(2))
-            .await
-            .unwrap(),
-        values()
-    );
+    assert_eq!(fetch(&url, "svc", &settings(2_000)).await.unwrap(), values());
 }
 
 #[tokio::test]
@@ -146,19 +150,50 @@ async fn a_refusal_is_final_and_a_late_server_is_waited_for() {
     let mut url = server(200, ANSWER).await;
     url.set_password(Some("wrong")).unwrap();
     let started = Instant::now();
-    let error = fetch(&url, "svc", "default", Duration::from_secs(30))
-        .await
-        .unwrap_err();
+    let error = fetch(&url, "svc", &settings(30_000)).await.unwrap_err();
     assert!(matches!(error, RemoteError::Refused(StatusCode::UNAUTHORIZED)));
     assert!(started.elapsed() < Duration::from_secs(10));
     assert!(!error.to_string().contains("wrong"));
 
-    let error = fetch(&nobody(), "svc", "default", Duration::from_millis(500))
-        .await
-        .unwrap_err();
+    let error = fetch(&nobody(), "svc", &settings(500)).await.unwrap_err();
     assert!(
         matches!(error, RemoteError::Away(_)) && !error.to_string().contains("p%40ss"),
         "{error}"
+    );
+}
+
+/// What listens at a wrong address may know everything but the secret, and is not told it.
+#[tokio::test]
+async fn an_answer_without_a_signature_is_refused_where_one_is_required() {
+    async fn record(State(seen): State<Arc<Mutex<Vec<String>>>>, headers: HeaderMap) -> Response {
+        let sent = headers["authorization"].to_str().unwrap().to_owned();
+        seen.lock().unwrap().push(sent);
+        let forged = "0".repeat(64);
+        ([(SIGNATURE, forged)], ANSWER).into_response()
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://svc:p%40ss@{}/", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let router = Router::new().fallback(record).with_state(Arc::clone(&seen));
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let url = Url::parse(&url).unwrap();
+    let strict = ConfigServerSettings {
+        require_signature: true,
+        ..settings(2_000)
+    };
+    let error = fetch(&url, "svc", &strict).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Unsigned), "{error}");
+    let seen = seen.lock().unwrap();
+    assert!(
+        seen.iter().all(|sent| sent.starts_with("Signed svc:")),
+        "{seen:?}"
+    );
+    assert!(
+        !seen.is_empty()
+            && !seen
+                .iter()
+                .any(|sent| sent.contains("p@ss") || sent.contains("cEBz"))
     );
 }
 
@@ -241,6 +276,31 @@ mod layers {
         assert_eq!(limit(&nobody(), &folder, When::Start).await, Some(7));
     }
 
+    #[tokio::test]
+    async fn a_level_that_is_none_is_refused_like_any_bad_value() {
+        let leveled = |level: &str| {
+            let source = format!(r#"{{"limit":7,"log.level":"{level}"}}"#);
+            format!(r#"{{"propertySources":[{{"name":"x","source":{source}}}]}}"#)
+        };
+        let bad = server(200, leveled("inof").leak()).await;
+        let folder = Folder::new();
+        assert_eq!(limit(&bad, &folder, When::Refresh).await, None);
+        assert_eq!(limit(&bad, &folder, When::Start).await, None);
+        let good = server(200, leveled("warn").leak()).await;
+        assert_eq!(limit(&good, &folder, When::Start).await, Some(7));
+        let copy = std::fs::read(folder.file()).unwrap();
+        assert_eq!(
+            limit(&bad, &folder, When::Start).await,
+            Some(7),
+            "the last good one"
+        );
+        assert_eq!(
+            std::fs::read(folder.file()).unwrap(),
+            copy,
+            "which is not overwritten"
+        );
+    }
+
     #[test]
     fn texts_become_what_the_defaults_are() {
         let defaults = json!({"on": false, "n": 1, "t": "x", "none": null, "list": ["a"], "minutes": [1], "in": {"n": 1}});
@@ -265,5 +325,17 @@ mod layers {
         let folder = Folder::new();
         assert_eq!(limit(&serving("7").await, &folder, When::Start).await, Some(7));
         assert_eq!(limit(&nobody(), &folder, When::Refresh).await, None);
+    }
+
+    /// The shared sections are looked at before anything is kept, as the service's own are.
+    #[tokio::test]
+    async fn a_bad_shared_value_never_becomes_the_last_good_one() {
+        let folder = Folder::new();
+        assert_eq!(limit(&serving("7").await, &folder, When::Start).await, Some(7));
+        let body = r#"{"propertySources":[{"name":"x","source":{"limit":8,"http_client.timeout_ms":0}}]}"#;
+        let bad = server(200, body).await;
+        assert_eq!(limit(&bad, &folder, When::Refresh).await, None);
+        assert_eq!(limit(&bad, &folder, When::Start).await, Some(7));
+        assert_eq!(limit(&nobody(), &folder, When::Start).await, Some(7));
     }
 }

@@ -2,6 +2,7 @@ use common::auth::Role;
 use common::events::{AccountChange, GlassBroken, PasswordReset};
 use common::ids::{RecordId, SessionId};
 
+use super::super::template::Category;
 use super::*;
 
 fn told(payload: &Payload) -> Vec<Notice> {
@@ -115,10 +116,25 @@ fn accounts_hear_of_verification_reset_and_change_of_password() {
             reason: reason.to_owned(),
         }))
     };
-    for silent in ["LOGOUT", "SUSPENDED", "TOKEN_REUSED", "ENDED_BY_USER"] {
+    for silent in [
+        "LOGOUT",
+        "SUSPENDED",
+        "ROLE_CHANGED",
+        "ENDED_BY_USER",
+        "TOO_MANY_SESSIONS",
+    ] {
         assert_eq!(ended(silent), []);
     }
     // Many sessions end with one change of the password.
     assert_eq!(ended("PASSWORD_CHANGED")[0].key, ended("PASSWORD_CHANGED")[0].key);
-    assert_eq!(ended("PASSWORD_RESET").len(), 1);
+    for (reason, template) in [
+        ("PASSWORD_RESET", Template::PasswordChanged),
+        ("SECOND_FACTOR_CHANGED", Template::SecondFactorChanged),
+        ("TOKEN_REUSED", Template::TokenReused),
+    ] {
+        let notices = ended(reason);
+        assert_eq!(notices.len(), 1, "{reason}");
+        assert_eq!(notices[0].template, template, "{reason}");
+        assert_eq!(template.category(), Category::Security, "{reason}");
+    }
 }
