@@ -24,14 +24,28 @@ INSTANCES, APPS, FLOOD = 10_000, 50, 100_000
 
 
 class Server:
-    """A process of the fleet on a port of its own."""
+    """A process of the fleet on a port of its own; `with` stops it again."""
 
     def __init__(self, run, name, command, environment, ready):
         self.port = int(environment[f"{name.upper().replace('-', '_')}_PORT"])
         log = open(pathlib.Path(run) / f"{name}.out", "wb")
         self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment})
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        until(f"{name} is ready", lambda: self.ask("GET", ready)[0] == 200)
+        try:
+            until(f"{name} is ready", lambda: self.ask("GET", ready)[0] == 200)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
 
     def ask(self, method, path, document=None, headers=None):
         """Status and body; status 0 if there was no answer."""
@@ -52,10 +66,6 @@ class Server:
     def processor(self):
         """Seconds used so far."""
         return sum(map(int, stat(self.process.pid)[13:15])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(15)
 
 
 class Registry(Server):
@@ -144,7 +154,7 @@ def kill(registry, gateway, request, number):
             assert registry.register(key, port) == 204
         # Both are used, and connections to both are open.
         until("both are routed to", lambda: all(gateway.ask(*request, document={})[0] == 200 for _ in range(50)))
-        other = Renewals(registry, paths[1], stopped)
+        threading.Thread(target=renew, args=(registry, paths[1], stopped), daemon=True).start()
         processes[0].kill()
         killed = time.monotonic()
         failures, last = 0, 0.0
@@ -156,7 +166,6 @@ def kill(registry, gateway, request, number):
         return failures, last, time.monotonic() - killed
     finally:
         stopped.set()
-        other.thread.join()
         for process in processes:
             process.kill()
         for path in paths:
@@ -164,20 +173,13 @@ def kill(registry, gateway, request, number):
         until("nobody is routed to", lambda: gateway.ask(*request, document={})[0] == 503)
 
 
-class Renewals:
-    """Renews a lease as its instance would, until it is told to stop."""
-
-    def __init__(self, registry, path, stopped):
-        self.registry, self.path, self.stopped = registry, path, stopped
-        self.connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        headers = {"Authorization": self.registry.authorization("admin")}
-        while not self.stopped.wait(RENEWAL_S):
-            self.connection.request("PUT", self.path, headers=headers)
-            self.connection.getresponse().read()
+def renew(registry, path, stopped):
+    """Keep a lease as its instance would, until told to stop."""
+    connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
+    headers = {"Authorization": registry.authorization("admin")}
+    while not stopped.wait(RENEWAL_S):
+        connection.request("PUT", path, headers=headers)
+        connection.getresponse().read()
 
 
 def fetch(registry, accept, encoding):
@@ -243,21 +245,16 @@ def main():
     options = arguments.parse_args()
     count, deaths, seconds, flood = (10, 1, 1, 2_000) if options.short else (200, 5, 10, FLOOD)
     with tempfile.TemporaryDirectory(prefix="bench-registry-") as run:
-        small = Registry(run, options.binaries)
-        routing = gateway(run, options.binaries, small)
-        came, left = starts(small, routing, count)
-        dead = kills(small, routing, deaths)
-        routing.stop()
-        small.stop()
-        many = Registry(run, options.binaries, DISCOVERY_REGISTRATIONS_PER_MINUTE="10000000")
-        cost = large(many, seconds)
-        many.stop()
-        besieged = Registry(run, options.binaries)
-        siege = flooded(besieged, flood)
-        besieged.stop()
+        with Registry(run, options.binaries) as small, gateway(run, options.binaries, small) as routing:
+            came, left = starts(small, routing, count)
+            dead = kills(small, routing, deaths)
+        with Registry(run, options.binaries, DISCOVERY_REGISTRATIONS_PER_MINUTE="10000000") as many:
+            cost = large(many, seconds)
+        with Registry(run, options.binaries) as besieged:
+            siege = flooded(besieged, flood)
     load = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end"
     text = "\n".join([
-        f"### A new and a leaving instance, as the gateway routes", "",
+        "### A new and a leaving instance, as the gateway routes", "",
         "| | times | p50 ms | p99 ms | longest ms |", "|---|---:|---:|---:|---:|",
         percentiles("registration to the first routed answer", came), percentiles("departure to the last routed answer", left), "",
         f"### One of two instances is killed (kill -9; lease {LEASE_S} s, renewed every {RENEWAL_S} s)", "",

@@ -36,6 +36,13 @@ impl Outcome {
         Self { clients, lived: true }
     }
 
+    /// One for each client.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let result = if self.lived { "works" } else { "NOT RUN" };
+        let clients = self.clients.iter();
+        clients.map(move |client| format!("  {client:<48} {result}\n"))
+    }
+
     fn not_run(clients: &[&str]) -> Self {
         Self {
             clients: clients.iter().map(|client| (*client).to_owned()).collect(),
@@ -47,15 +54,14 @@ impl Outcome {
 #[tokio::test]
 async fn clients_that_others_wrote_live_with_this_server() {
     let (npm, pypi, debian, crates) = tokio::join!(npm(), pypi(), prometheus(), rust_eureka());
-    let mut table = String::from("Eureka clients from package registries:\n");
-    for outcome in [npm, pypi, debian, crates] {
-        let result = if outcome.lived { "works" } else { "NOT RUN" };
-        for client in &outcome.clients {
-            table.push_str(&format!("  {client:<48} {result}\n"));
-        }
-    }
+    let outcomes = [npm, pypi, debian, crates];
+    let lines: Vec<String> = outcomes.iter().flat_map(Outcome::lines).collect();
     // Also where the output of tests that pass is hidden.
-    let _ = write!(std::io::stderr(), "{table}");
+    let _ = write!(
+        std::io::stderr(),
+        "Eureka clients from package registries:\n{}",
+        lines.concat()
+    );
 }
 
 /// Run `command` against `server`; what it said, if it succeeded.

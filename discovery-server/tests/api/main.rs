@@ -7,6 +7,8 @@
 )]
 
 mod access;
+mod apart;
+mod audit;
 mod caps;
 mod changes;
 mod clients;
