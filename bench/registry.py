@@ -73,7 +73,7 @@ class Registry(Server):
         self.secret = secrets.token_hex(16)
         port = str(free_port())
         environment = {
-            "DISCOVERY_SERVER_PORT": port, "LOG_LEVEL": "error",
+            "DISCOVERY_SERVER_PORT": port, "LOG_LEVEL": "error", "SERVICE_SECRET": self.secret,
             "DISCOVERY_CREDENTIALS": f"admin:{self.secret},user-service:{self.secret}", **settings,
         }
         super().__init__(run, "discovery-server", [f"{binaries}/discovery-server"], environment, "/livez")
@@ -103,6 +103,7 @@ def gateway(run, binaries, registry):
     environment = {
         "API_GATEWAY_PORT": str(free_port()), "GATEWAY_RATE_LIMIT_SCALE": "1000000", "LOG_LEVEL": "error",
         "EUREKA_URL": f"http://admin:{registry.secret}@127.0.0.1:{registry.port}/eureka/",
+        "SERVICE_SECRET": registry.secret,
     }
     return Server(run, "api-gateway", [f"{binaries}/api-gateway"], environment, "/livez")
 

@@ -134,6 +134,14 @@ pub fn describe() {
         "Lines of the access log that could not be written in time"
     );
     describe_counter!(
+        "gateway_clients_given_up_total",
+        "Connections closed because their clients were too slow, by what was waited for"
+    );
+    describe_counter!(
+        "gateway_connections_refused_total",
+        "Connections refused because there were too many, by which limit"
+    );
+    describe_counter!(
         "gateway_ejections_total",
         "Instances taken out of rotation, and taken back, by outcome"
     );
@@ -148,6 +156,10 @@ pub fn describe() {
     describe_histogram!(
         "spring_cloud_gateway_requests_seconds",
         "Time that requests to services took, by route"
+    );
+    describe_gauge!(
+        "spring_cloud_gateway_requests_seconds_max",
+        "The longest request to a service in the last two minutes, by route"
     );
     describe_gauge!("gateway_connections", "Open connections of clients");
     describe_gauge!("gateway_known_tokens", "Tokens whose check is remembered");

@@ -25,8 +25,9 @@ impl FromStr for Moment {
     type Err = InvalidMoment;
 
     fn from_str(text: &str) -> Result<Self, InvalidMoment> {
-        if text.len() == "YYYY-MM-DD".len() {
-            let date: NaiveDate = text.parse().map_err(|_| InvalidMoment)?;
+        // The library reads other spellings as well.
+        let date = text.parse::<NaiveDate>().ok();
+        if let Some(date) = date.filter(|date| date.to_string() == text) {
             return storable(date.year()).map(|()| Self::Date(date));
         }
         // In a query a bare plus sign means a blank.

@@ -49,8 +49,11 @@ impl Exchange {
         Timer::of("http_server_requests_seconds", labels).record(self.elapsed);
     }
 
-    /// Remember it among the last.
+    /// Remember it among the last, unless it is a probe.
     pub fn remember(self) {
+        if self.is_probe() {
+            return;
+        }
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         last.truncate(KEPT - 1);
         last.push_front(self);

@@ -56,9 +56,12 @@ async fn clients_that_others_wrote_live_with_this_server() {
     let (npm, pypi, debian, crates) = tokio::join!(npm(), pypi(), prometheus(), rust_eureka());
     let outcomes = [npm, pypi, debian, crates];
     let lines: Vec<String> = outcomes.iter().flat_map(Outcome::lines).collect();
-    let table = format!("Eureka clients from package registries:\n{}", lines.concat());
     // Also where the output of tests that pass is hidden.
-    let _ = write!(std::io::stderr(), "{table}");
+    let _ = write!(
+        std::io::stderr(),
+        "Eureka clients from package registries:\n{}",
+        lines.concat()
+    );
 }
 
 /// Run `command` against `server`; what it said, if it succeeded.

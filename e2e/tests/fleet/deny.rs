@@ -1,5 +1,3 @@
-use common::auth::AccessClaims;
-use common_testing::{Target, TokenMint, repel};
 use e2e::Session;
 use e2e::model::NewRecord;
 use reqwest::Method;
@@ -358,27 +356,4 @@ async fn bad_paths(patient: &Session) {
     let wrong = answer(patient.request(Method::DELETE, "/appointments")).await;
     refused(&wrong, 405, "a method that is not there");
     assert!(wrong.headers.contains_key("allow"));
-}
-
-/// Every attack on tokens at every port, signed with the fleet's true key where a signature is asked for.
-pub(crate) async fn forged_tokens(fleet: &Fleet) {
-    let mint = fleet.mint().await;
-    let patient = cast::patient(fleet).await;
-    for (service, _, path) in cast::doors(fleet, &patient) {
-        let patient = cast::claims(&patient);
-        repelled(fleet, &mint, &patient, (service, &path)).await;
-    }
-    for service in ["api-gateway", "config-server", "discovery-server"] {
-        let admin = cast::claims(&cast::admin(fleet).await);
-        repelled(fleet, &mint, &admin, (service, "/actuator/env")).await;
-    }
-}
-
-async fn repelled(fleet: &Fleet, mint: &TokenMint, good: &AccessClaims, (service, path): (&str, &str)) {
-    let target = Target {
-        name: service,
-        address: fleet.address(service),
-        path,
-    };
-    repel(&target, mint, good).await;
 }

@@ -9,6 +9,7 @@ mod actuator;
 mod cast;
 mod deny;
 mod faults;
+mod forged;
 mod processes;
 mod race;
 mod revoked;
@@ -52,8 +53,8 @@ const CASES: &[(&str, Case)] = &[
     ("deny::services_do_not_trust_the_gateway_alone", |f| {
         Box::pin(deny::direct(f))
     }),
-    ("deny::no_forged_token_opens_any_port", |f| {
-        Box::pin(deny::forged_tokens(f))
+    ("forged::no_attack_opens_any_port", |f| {
+        Box::pin(forged::tokens(f))
     }),
     ("rogue::who_registers_a_name_signs_for_nobody", |f| {
         Box::pin(rogue::issuer(f))

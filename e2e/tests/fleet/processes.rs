@@ -9,11 +9,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::clock::Clock;
-use common_testing::{Proxy, TokenMint};
+use common_testing::Proxy;
 use e2e::{Api, wait};
-use sqlx::Connection;
-use user_service::domain::secrets::Secrets;
 use uuid::Uuid;
 
 /// In the order of starting.
@@ -231,15 +228,13 @@ impl Fleet {
         &self.secrets[service]
     }
 
-    /// Signs with the very key of this fleet, as somebody could who has read user-service's database and environment.
-    pub(crate) async fn mint(&self) -> TokenMint {
-        let set: HashMap<_, _> = self.environment["user-service"].iter().cloned().collect();
-        let mut db = sqlx::MySqlConnection::connect(&set["MYSQL_URL"]).await.unwrap();
-        let newest = "select kid, private_sealed from signing_keys order by signs_from desc limit 1";
-        let (kid, sealed): (String, Vec<u8>) = sqlx::query_as(newest).fetch_one(&mut db).await.unwrap();
-        let secrets = Secrets::new(&set["MASTER_KEY"].clone().into()).unwrap();
-        let key = secrets.open(&format!("signing key {kid}"), &sealed).unwrap();
-        TokenMint::with_key(&kid, &key, Clock::System)
+    /// What a service was started with.
+    pub(crate) fn variable(&self, service: &str, name: &str) -> &str {
+        let all = &self.environment[service];
+        all.iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+            .unwrap()
     }
 
     /// The gateway.
