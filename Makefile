@@ -43,7 +43,7 @@ sqlx: ## write anew what the build knows about the queries, after changing SQL o
 	@dev/sqlx write
 
 openapi: ## write anew the document of the whole API, after changing an endpoint
-	@UPDATE_OPENAPI=1 cargo test --locked -p e2e --test openapi
+	@UPDATE_OPENAPI=1 cargo test --locked --workspace --test openapi
 
 audit: ## known weaknesses in dependencies, if cargo-audit and its database are there
 	@dev/check audit
