@@ -1,7 +1,7 @@
 # The only commands to know. The scripts behind them are in dev/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx openapi audit bench-gateway bench-registry
+.PHONY: help up down start stop status demo clean-data servers test check fmt sqlx openapi audit bench-gateway bench-registry bench-logins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -53,3 +53,6 @@ bench-gateway: ## the gateway beside nginx and HAProxy, which it installs; about
 
 bench-registry: ## how soon the gateway follows the registry, and what ten thousand instances cost; about six minutes
 	@bench/registry
+
+bench-logins: ## logins per second against bare password hashes; half a minute
+	@dev/check logins

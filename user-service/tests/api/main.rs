@@ -21,7 +21,6 @@ mod registration;
 mod second_factor;
 mod sessions;
 mod start;
-mod throughput;
 mod timing;
 mod tokens;
 mod users;

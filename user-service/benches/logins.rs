@@ -1,4 +1,12 @@
-//! A measurement, not a test: `cargo test -p user-service --test api throughput -- --ignored --nocapture`.
+//! How much of what the processors can hash becomes logins: `make bench-logins`.
+
+#![expect(clippy::unwrap_used, reason = "panicking is how it fails")]
+#![expect(clippy::print_stdout, reason = "it reports")]
+#![expect(clippy::cast_precision_loss, reason = "small counts")]
+
+#[path = "../tests/api/helpers.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
+mod helpers;
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +14,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use common::clock::Clock;
 use futures_util::future::join_all;
 
-use crate::helpers::{PASSWORD, TestApp, patient_form};
+use helpers::{PASSWORD, TestApp, patient_form};
 
 const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 3;
@@ -69,9 +77,8 @@ fn processor_seconds() -> f64 {
     ticks / 100.0
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures for half a minute"]
-async fn logins_against_bare_hashes() {
+#[tokio::main]
+async fn main() {
     let app = TestApp::start_with("password: {memory_kib: 19456, passes: 2}", Clock::System).await;
     for n in 0..CLIENTS {
         app.post("/register", &patient_form(&format!("user{n}@x.example")))
