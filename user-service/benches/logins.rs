@@ -5,7 +5,11 @@
 #![expect(clippy::cast_precision_loss, reason = "small counts")]
 
 #[path = "../tests/api/helpers.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the tests, which use more of it"
+)]
 mod helpers;
 
 use std::time::{Duration, Instant};
