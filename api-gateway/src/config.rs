@@ -50,7 +50,7 @@ pub struct Gateway {
 }
 
 /// Section `gateway.tls`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     pub certificate: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub struct Tls {
 }
 
 /// Section `gateway.connection`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
     pub per_address: usize,
@@ -83,7 +83,7 @@ impl Connection {
 }
 
 /// Section `gateway.upstream`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     pub connect_timeout_ms: u64,
@@ -137,7 +137,7 @@ pub struct RouteEntry {
 }
 
 /// Who may come in by a route.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Who {
     Word(Word),
@@ -157,34 +157,6 @@ impl Settings for Config {
         Rules::compile(self, &Directory::default(), None)
             .map(drop)
             .map_err(|error| error.to_string())
-    }
-}
-
-impl Config {
-    /// What differs in `other` and takes force at a start only, by the settings' names.
-    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
-        let (mine, theirs) = (&self.gateway, &other.gateway);
-        let fixed = |config: &Self| (config.server.header_timeout_s, config.server.max_connections);
-        let pairs = [
-            ("server", fixed(self) == fixed(other)),
-            ("gateway.workers", mine.workers == theirs.workers),
-            (
-                "gateway.drain_notice_s",
-                mine.drain_notice_s == theirs.drain_notice_s,
-            ),
-            ("gateway.tls", mine.tls == theirs.tls),
-            ("gateway.connection", mine.connection == theirs.connection),
-            ("gateway.upstream", mine.upstream == theirs.upstream),
-            (
-                "gateway.tokens.cache_entries",
-                mine.tokens.cache_entries == theirs.tokens.cache_entries,
-            ),
-        ];
-        pairs
-            .into_iter()
-            .filter(|(_, same)| !same)
-            .map(|(name, _)| name)
-            .collect()
     }
 }
 

@@ -166,12 +166,9 @@ fn follow_registry(core: &Core, directory: Arc<Directory>) {
 /// Put new settings in force as they come; settings that make no sense were refused before they come here.
 fn follow_settings(core: &Core, live: &Arc<Live<Config>>, (gate, directory): (Arc<Gate>, Arc<Directory>)) {
     let (actuator, discovery) = (core.actuator.clone(), core.discovery.clone());
-    let (started_with, mut changes) = (live.current(), live.changes());
+    let mut changes = live.changes();
     core.background.spawn("rules", |stop| async move {
         while let Some(Some(config)) = stop.run_until_cancelled(changes.next()).await {
-            for name in started_with.fixed_differences(&config) {
-                tracing::warn!(name, "changed, but takes force at the next start only");
-            }
             match Rules::compile(&config, &directory, Some(&gate.rules.load())) {
                 Ok(rules) => {
                     directory.update(&discovery.view());

@@ -160,29 +160,3 @@ fn every_operation_that_is_described_has_a_way_in() {
         }
     }
 }
-
-#[test]
-fn what_takes_force_at_a_start_only_is_named() {
-    let before = settings("").expect("good");
-    let changes = [
-        (
-            "gateway: { connection: { idle_s: 1 } }",
-            Some("gateway.connection"),
-        ),
-        ("gateway: { upstream: { max_idle: 1 } }", Some("gateway.upstream")),
-        ("gateway: { tls: { key: /k } }", Some("gateway.tls")),
-        ("gateway: { workers: 7 }", Some("gateway.workers")),
-        ("gateway: { drain_notice_s: 7 }", Some("gateway.drain_notice_s")),
-        (
-            "gateway: { tokens: { cache_entries: 7 } }",
-            Some("gateway.tokens.cache_entries"),
-        ),
-        ("server: { max_connections: 7 }", Some("server")),
-        ("gateway: { rate_limit: { in_flight: 7 } }", None),
-        ("server: { body_limit: 7 }", None),
-    ];
-    for (yaml, name) in changes {
-        let named = before.fixed_differences(&settings(yaml).expect("good"));
-        assert_eq!(named, name.into_iter().collect::<Vec<_>>(), "{yaml}");
-    }
-}

@@ -112,6 +112,25 @@ fn a_registry_without_memory_does_not_empty_ours() {
 }
 
 #[test]
+fn what_a_former_process_knew_gives_way_to_what_is_listed() {
+    let [long_ago, now] = [&["10.0.0.1:1"], &["10.0.0.2:1"]].map(|of_x| heard(Some("first"), of_x));
+    let remembered = || Memory::remembered(long_ago.instances.clone());
+    let mut memory = remembered();
+    assert_eq!(memory.view().up("X").len(), 1);
+    memory.learn(heard(Some("first"), &[]), true, at(0), KEEP);
+    assert_eq!(memory.view().up("X").len(), 1, "better than nobody, for a while");
+    let mut memory = remembered();
+    memory.learn(now, true, at(0), KEEP);
+    let view = memory.view();
+    let addresses: Vec<String> = view.up("X").iter().map(|one| one.address.to_string()).collect();
+    assert_eq!(
+        addresses,
+        ["10.0.0.2:1"],
+        "the other address may be somebody else's"
+    );
+}
+
+#[test]
 fn an_instance_that_came_back_is_listed_once() {
     let mut memory = Memory::default();
     memory.learn(heard(Some("first"), &["10.0.0.1:1"]), true, at(0), KEEP);

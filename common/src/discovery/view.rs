@@ -114,11 +114,23 @@ pub(super) struct Memory {
     version: u64,
     epoch: Option<String>,
     listed: Vec<Arc<Instance>>,
-    held: Vec<(Arc<Instance>, DateTime<Utc>)>,
+    held: Vec<Held>,
+    /// A registry has answered this process.
+    has_heard: bool,
+}
+
+/// Somebody whom the registry does not list.
+#[derive(Debug)]
+struct Held {
+    instance: Arc<Instance>,
+    until: DateTime<Utc>,
+    /// Only a former process knew it, however long ago: its address may be somebody else's by now.
+    is_hearsay: bool,
 }
 
 impl Memory {
-    /// Begin with what a former process knew; it holds until the registry has answered, and a while beyond.
+    /// Begin with what a former process knew. Once the registry has answered, it holds for a while longer, but only for
+    /// an application of which the registry knows nobody.
     pub(super) fn remembered(instances: Vec<Arc<Instance>>) -> Self {
         Self {
             listed: instances,
@@ -135,9 +147,14 @@ impl Memory {
         };
         let former = std::mem::replace(&mut self.listed, heard.instances);
         if lost_its_memory {
-            self.held
-                .extend(former.into_iter().map(|instance| (instance, now + keep)));
+            let is_hearsay = !self.has_heard;
+            self.held.extend(former.into_iter().map(|instance| Held {
+                instance,
+                until: now + keep,
+                is_hearsay,
+            }));
         }
+        self.has_heard = true;
         self.version = heard.version;
         self.epoch = heard.epoch;
         self.forget(now);
@@ -154,16 +171,20 @@ impl Memory {
             .iter()
             .map(|known| (&known.app, known.address))
             .collect();
-        self.held.retain(|(held, until)| {
+        let up = self.listed.iter().filter(|known| known.status == Status::Up);
+        let served: HashSet<_> = up.map(|known| &known.app).collect();
+        self.held.retain(|held| {
+            let known = &held.instance;
             let is_back =
-                ids.contains(&(&held.app, &held.id)) || addresses.contains(&(&held.app, held.address));
-            *until > now && !is_back
+                ids.contains(&(&known.app, &known.id)) || addresses.contains(&(&known.app, known.address));
+            let is_needless = held.is_hearsay && served.contains(&known.app);
+            held.until > now && !is_back && !is_needless
         });
     }
 
     /// When [`Memory::forget`] will next have something to do.
     pub(super) fn next_forgetting(&self) -> Option<DateTime<Utc>> {
-        self.held.iter().map(|(_, until)| *until).min()
+        self.held.iter().map(|held| held.until).min()
     }
 
     pub(super) fn position(&self) -> Option<(u64, &str)> {
@@ -171,7 +192,7 @@ impl Memory {
     }
 
     pub(super) fn view(&self) -> View {
-        let held = self.held.iter().map(|(instance, _)| Arc::clone(instance));
+        let held = self.held.iter().map(|held| Arc::clone(&held.instance));
         View::new(self.version, self.listed.iter().cloned().chain(held).collect())
     }
 }
