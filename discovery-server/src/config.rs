@@ -31,8 +31,6 @@ pub struct Discovery {
     pub credentials: Option<SecretString>,
     /// Whether readers need one too.
     pub reads_need_credential: bool,
-    /// Seconds for which nobody is dropped after a start.
-    pub grace_s: u32,
     /// Registrations that one credential may make in a minute.
     pub registrations_per_minute: u32,
     /// Which addresses may be registered.

@@ -96,6 +96,7 @@ struct Row {
     status: &'static str,
     is_overridden: bool,
     is_preserved: bool,
+    is_overdue: bool,
     id: String,
     url: Option<String>,
     address: String,
@@ -137,6 +138,7 @@ impl Row {
             status: lease.status().as_str(),
             is_overridden: lease.override_status.is_some(),
             is_preserved: lease.is_preserved,
+            is_overdue: lease.is_overdue(now),
             id: instance.id.to_string(),
             url: instance.links.status_page_url.clone(),
             address: std::net::SocketAddr::new(instance.ip_addr, port.number).to_string(),
@@ -174,9 +176,9 @@ impl State {
         }
     }
 
-    fn of_lease(lease: &Lease) -> Self {
+    fn of_lease(lease: &Lease, now: DateTime<Utc>) -> Self {
         let state = Self::of(lease.status());
-        if lease.is_preserved {
+        if lease.is_overdue(now) {
             state.min(Self::Warn)
         } else {
             state

@@ -25,6 +25,8 @@ pub struct Overview {
     pub out_of_service: usize,
     /// Silent ones that are kept.
     pub preserved: usize,
+    /// All that have been silent for longer than their leases.
+    pub silent: usize,
     /// Renewals in the last minute.
     pub renewals: u64,
     /// Renewals that a minute should bring.
@@ -47,6 +49,7 @@ impl Overview {
             weak: down + starting + unknown,
             out_of_service,
             preserved: registry.leases().filter(|lease| lease.is_preserved).count(),
+            silent: registry.leases().filter(|lease| lease.is_overdue(now)).count(),
             renewals: registry.journal().renewals_per_minute(now),
             expected: whole(expected),
             threshold: whole(registry.preservation().threshold(expected)),

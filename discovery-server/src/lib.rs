@@ -132,7 +132,7 @@ fn board(core: &Core, settings: &config::Discovery) -> Board {
     if let Some(file) = &settings.snapshot.file {
         let leases = snapshot::load(file, TimeDelta::seconds(settings.snapshot.max_age_s.into()), now);
         tracing::info!(instances = leases.len(), "registry restored");
-        registry.restore(leases, now + TimeDelta::seconds(settings.grace_s.into()), now);
+        registry.restore(leases, now);
     }
     Board::new(registry, core.clock.clone(), uuid::Uuid::now_v7().to_string())
 }

@@ -174,13 +174,8 @@ impl Stub {
     async fn start() -> (Self, String) {
         let stub = Self::default();
         let router = Router::new().fallback(answer).with_state(stub.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://x:secret@{}/eureka/", listener.local_addr().unwrap());
-        Background::new().spawn(
-            "stub",
-            |_| async move { axum::serve(listener, router).await.unwrap() },
-        );
-        (stub, url)
+        let address = common_testing::serve(router).await;
+        (stub, format!("http://x:secret@{address}/eureka/"))
     }
 
     fn count(&self, what: &str) -> usize {

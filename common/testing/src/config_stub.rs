@@ -31,12 +31,7 @@ impl ConfigStub {
             times: 0,
         }));
         let router = Router::new().fallback(tell).with_state(Arc::clone(&state));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-        drop(tokio::task::spawn(
-            async move { axum::serve(listener, router).await },
-        ));
+        let address = crate::serve(router).await;
         Self { address, state }
     }
 

@@ -18,6 +18,7 @@ mod proxy;
 mod server;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use attacks::{Attack, Target, attacks, repel};
@@ -30,6 +31,17 @@ pub use mint::TokenMint;
 pub use peers::Peers;
 pub use proxy::Proxy;
 pub use server::{TestServer, core, core_on_bus, core_with};
+
+/// Serve `router`, a stand-in, on a free port of this machine until the test's runtime ends.
+pub async fn serve(router: axum::Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    drop(tokio::task::spawn(
+        async move { axum::serve(listener, router).await },
+    ));
+    address
+}
 
 /// Ask again and again until `probe` has an answer, for at most ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> T {

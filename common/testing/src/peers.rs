@@ -50,12 +50,7 @@ impl Peers {
             .route("/internal/relationships", get(relationship))
             .layer(middleware::from_fn_with_state(Arc::clone(&state), present))
             .with_state(Arc::clone(&state));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-        drop(tokio::task::spawn(
-            async move { axum::serve(listener, router).await },
-        ));
+        let address = crate::serve(router).await;
         Self { address, state }
     }
 

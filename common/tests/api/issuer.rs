@@ -56,12 +56,7 @@ impl Issuer {
             .route("/internal/token", post(token))
             .route("/internal/revocations", get(revocations))
             .with_state(Arc::clone(&state));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-        drop(tokio::task::spawn(
-            async move { axum::serve(listener, router).await },
-        ));
+        let address = common_testing::serve(router).await;
         Self { address, state }
     }
 

@@ -80,10 +80,8 @@ async fn a_level_takes_effect_at_once() {
 #[tokio::test]
 async fn the_deadline_of_calls_takes_effect_at_once() {
     let slow = get(|| async { tokio::time::sleep(Duration::from_millis(400)).await });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", slow)).await });
+    let address = common_testing::serve(Router::new().route("/", slow)).await;
+    let url = Url::parse(&format!("http://{address}/")).unwrap();
     let stub = ConfigStub::start().await;
     let live = live(&format!("{}\nhttp_client: {{timeout_ms: 100}}", stub.yaml()));
     let client = common::http::Client::new(live.follow_core()).unwrap();

@@ -89,8 +89,8 @@ fn tiles(numbers: &Overview) -> Vec<Tile> {
             value: format!("{} / {}", numbers.renewals, numbers.expected),
         },
         Tile {
-            name: "silent, preserved",
-            value: numbers.preserved.to_string(),
+            name: "silent, still listed",
+            value: numbers.silent.to_string(),
         },
     ]
 }
@@ -114,13 +114,15 @@ fn apps(registry: &Registry, now: DateTime<Utc>) -> (Vec<AppView>, usize) {
 
 fn app(name: &AppName, instances: &Instances, now: DateTime<Utc>) -> AppView {
     let mut leases: Vec<&Lease> = instances.values().collect();
-    leases.sort_by_key(|lease| State::of_lease(lease));
-    let state = leases.first().map_or(State::Good, |lease| State::of_lease(lease));
+    leases.sort_by_key(|lease| State::of_lease(lease, now));
+    let state = leases
+        .first()
+        .map_or(State::Good, |lease| State::of_lease(lease, now));
     let counts = Status::ALL.into_iter().rev().filter_map(|status| {
         let count = leases.iter().filter(|lease| lease.status() == status).count();
         pill(State::of(status), status.as_str(), count)
     });
-    let silent = leases.iter().filter(|lease| lease.is_preserved).count();
+    let silent = leases.iter().filter(|lease| lease.is_overdue(now)).count();
     AppView {
         name: name.to_string(),
         zones: zones(&leases),

@@ -27,6 +27,8 @@ pub(super) fn of(
         ("bad", format!("{apps} without a working instance"))
     } else if numbers.weak > 0 {
         ("warn", format!("{} not up", plural(numbers.weak, "instance")))
+    } else if numbers.silent > 0 {
+        ("warn", format!("{} silent", plural(numbers.silent, "instance")))
     } else if !reasons.is_empty() {
         ("warn", "Something is wrong".to_owned())
     } else if numbers.instances == 0 {
@@ -63,6 +65,14 @@ fn weaknesses(registry: &Registry, numbers: &Overview) -> Vec<String> {
             numbers.instances
         ));
     }
+    let awaited = numbers.silent.saturating_sub(numbers.preserved);
+    if awaited > 0 {
+        reasons.push(format!(
+            "{} not been heard within the lease. Listed since before this server started, or just about to be \
+             dropped.",
+            have(awaited)
+        ));
+    }
     let preserving: Vec<&str> = registry.preserving().map(AppName::as_str).collect();
     if !preserving.is_empty() {
         reasons.push(format!(
@@ -82,6 +92,11 @@ fn all_well(numbers: &Overview) -> String {
         0 => up,
         out => format!("{up}, {out} out of service"),
     }
+}
+
+fn have(count: usize) -> String {
+    let verb = if count == 1 { "has" } else { "have" };
+    format!("{} {verb}", plural(count, "instance"))
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -139,6 +139,12 @@ impl Lease {
         self.grace_until.map_or(end, |grace| grace.max(end))
     }
 
+    /// Whether it has been silent for longer than it may be. It can still be listed: preserved, or waited for after
+    /// a restart of this server.
+    pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
+        now >= self.renewed_at + self.duration()
+    }
+
     /// Whether a renewal is so late that something must be wrong, though the lease may still run.
     ///
     /// When many fall silent at the same instant, their leases end one after the other within one renewal

@@ -98,15 +98,15 @@ impl Registry {
         self.preservation = preservation;
     }
 
-    /// Take back what a former life of this registry knew. Nobody is dropped before `grace_until`.
-    pub fn restore(&mut self, leases: Vec<Lease>, grace_until: DateTime<Utc>, now: DateTime<Utc>) {
+    /// Take back what a former life of this registry knew. Everybody gets a full lease, and so the time to renew it.
+    pub fn restore(&mut self, leases: Vec<Lease>, now: DateTime<Utc>) {
         for mut lease in leases {
             let (app, id) = (lease.instance.app.clone(), lease.instance.id.clone());
             if self.lease(&app, &id).is_some() || self.check_room(&app).is_err() {
                 continue;
             }
-            // A full lease from now on; peers are still told when the instance was really heard of.
-            lease.grace_until = Some(grace_until.max(now + lease.duration()));
+            // Peers are still told when the instance was really heard of.
+            lease.grace_until = Some(now + lease.duration());
             self.note(&lease, now);
             self.apps.entry(app).or_default().insert(id, lease);
             self.size += 1;

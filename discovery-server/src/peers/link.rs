@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use http::StatusCode;
+use http::header::ACCEPT;
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Change, Standing};
+use super::{Change, Standing, foreign};
 use crate::AppState;
 use crate::domain::actor::{Actor, Power};
 use crate::domain::names::{AppName, InstanceId};
@@ -121,8 +122,11 @@ impl Link {
     /// Take over what the peer knows.
     async fn pull(&self, state: &AppState, http: &Client) -> anyhow::Result<()> {
         let begun = state.board.now();
-        let answer = self.ask(http.get(self.batches()?)).await?;
-        let theirs: Batch = answer.json().await?;
+        let theirs = match self.ask(http.get(self.batches()?)).await {
+            Ok(answer) => answer.json().await?,
+            Err(error) if is_unknown_there(&error) => self.foreign(http).await?,
+            Err(error) => return Err(error.into()),
+        };
         if theirs.epoch.as_deref() == Some(state.board.epoch()) {
             self.standing.recognise();
             return Ok(());
@@ -136,6 +140,19 @@ impl Link {
             self.take(state, &item);
         }
         Ok(())
+    }
+
+    /// What a server that is none of ours tells to everybody.
+    async fn foreign(&self, http: &Client) -> anyhow::Result<Batch> {
+        let request = http
+            .get(self.url.join("apps/")?)
+            .header(ACCEPT, "application/json");
+        let answer = self.ask(request).await?;
+        let headers = answer.headers().clone();
+        Ok(Batch {
+            epoch: None,
+            replication_list: foreign::registrations(&answer.json().await?, &headers),
+        })
     }
 
     async fn push(&self, state: &AppState, http: &Client, items: Vec<Item>) -> anyhow::Result<()> {
@@ -204,6 +221,14 @@ impl Link {
             }
         }
     }
+}
+
+/// Eureka's own servers know no way to ask for a batch.
+fn is_unknown_there(error: &reqwest::Error) -> bool {
+    matches!(
+        error.status(),
+        Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+    )
 }
 
 /// What is known of an instance that the peer has forgotten, with its age: the peer may have been told more.

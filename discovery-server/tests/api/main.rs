@@ -13,6 +13,7 @@ mod caps;
 mod changes;
 mod clients;
 mod dashboard;
+mod foreign;
 mod helpers;
 mod our_client;
 mod protocol;

@@ -111,3 +111,32 @@ async fn a_file_that_is_broken_or_old_is_no_reason_not_to_start() {
         server.stop().await;
     }
 }
+
+#[tokio::test]
+async fn an_instance_that_was_not_heard_of_for_longer_than_its_lease_is_told_to_be_silent() {
+    let folder = Folder::new();
+    let before = Server::with(&folder.settings()).await;
+    let mut document = crate::helpers::instance("USER-SERVICE", "a");
+    document["instance"]["leaseInfo"] = serde_json::json!({"renewalIntervalInSecs": 1, "durationInSecs": 2});
+    let path = "/eureka/apps/USER-SERVICE";
+    assert_eq!(before.post(As::User, path, &document).await.status(), 204);
+    before.stop().await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let after = Server::with(&folder.settings()).await;
+    let page = after.get("/").await.text().await.unwrap();
+    for told in [
+        "1 instance silent",
+        ">SILENT 1<",
+        "silent, waited for",
+        "1 instance has not been heard",
+    ] {
+        assert!(page.contains(told), "{told} not in {page}");
+    }
+    assert_eq!(after.listed().await.len(), 1, "it has the time to renew");
+    after
+        .send(As::User, Method::PUT, "/eureka/apps/USER-SERVICE/a")
+        .await;
+    let page = after.get("/").await.text().await.unwrap();
+    assert!(page.contains("All well: 1 of 1 instances up"), "{page}");
+    after.stop().await;
+}

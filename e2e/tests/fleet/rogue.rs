@@ -37,11 +37,7 @@ impl Rogue {
             keys: mint.key_set(),
             asked: Arc::clone(&asked),
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(hear).with_state(heard);
-        #[expect(clippy::disallowed_methods, reason = "lives as long as the test process")]
-        drop(tokio::spawn(async move { axum::serve(listener, router).await }));
+        let address = common_testing::serve(Router::new().fallback(hear).with_state(heard)).await;
         Self { mint, address, asked }
     }
 

@@ -63,12 +63,3 @@ impl Mood {
         })
     }
 }
-
-/// Serves `router` on a free port of this machine until the test ends.
-pub(crate) async fn serve(router: axum::Router) -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    drop(tokio::spawn(async move { axum::serve(listener, router).await }));
-    address
-}

@@ -23,14 +23,11 @@ async fn server(status: u16, body: &'static str) -> Url {
         let status = if known { status } else { 401 };
         (StatusCode::from_u16(status).unwrap(), body).into_response()
     }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let router = Router::new()
         .route("/svc/default", axum::routing::get(answer))
         .with_state((status, body));
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Url::parse(&format!("http://svc:p%40ss@127.0.0.1:{port}/")).unwrap()
+    let address = common_testing::serve(router).await;
+    Url::parse(&format!("http://svc:p%40ss@{address}/")).unwrap()
 }
 
 /// An address where nobody listens.
@@ -171,13 +168,10 @@ async fn an_answer_without_a_signature_is_refused_where_one_is_required() {
         let forged = "0".repeat(64);
         ([(SIGNATURE, forged)], ANSWER).into_response()
     }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://svc:p%40ss@{}/", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let router = Router::new().fallback(record).with_state(Arc::clone(&seen));
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let url = Url::parse(&url).unwrap();
+    let address = common_testing::serve(router).await;
+    let url = Url::parse(&format!("http://svc:p%40ss@{address}/")).unwrap();
     let strict = ConfigServerSettings {
         require_signature: true,
         ..settings(2_000)

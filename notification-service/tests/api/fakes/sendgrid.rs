@@ -59,7 +59,7 @@ impl FakeSendGrid {
             .route("/elsewhere", axum::routing::any(stranger))
             .with_state(state.clone());
         Self {
-            address: super::serve(router).await,
+            address: common_testing::serve(router).await,
             state,
         }
     }

@@ -119,7 +119,7 @@ fn what_is_restored_is_not_told_as_if_it_had_been_heard_of() {
     let mut before = registry();
     add(&mut before, "a", "1", 0);
     let mut after = Registry::new(CAPS, RULE, 50);
-    after.restore(before.leases().cloned().collect(), at(105), at(100));
+    after.restore(before.leases().cloned().collect(), at(100));
     let lease = after.leases().next().unwrap();
     assert_eq!((lease.renewed_at, lease.ends_at()), (at(0), at(115)));
 }
