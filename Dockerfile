@@ -7,9 +7,10 @@ COPY . .
 # Registry and artefacts stay between builds in caches, so the binaries are copied out of them here.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --workspace --bins \
+    cargo build --locked --release --workspace --exclude api-gateway --bins \
+    && cargo build --locked --profile edge -p api-gateway --bins \
     && mkdir /binaries \
-    && find target/release -maxdepth 1 -type f -executable -exec cp {} /binaries/ \;
+    && find target/release target/edge -maxdepth 1 -type f -executable -exec cp {} /binaries/ \;
 
 RUN deploy/compose/describe-build /build-info
 

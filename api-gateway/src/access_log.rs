@@ -4,9 +4,7 @@
 //! client chose freely is in it.
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,9 +12,12 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use common::telemetry::LogFormat;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// Written out once this much has gathered, or when the worker says so.
-const BUFFER: usize = 16 * 1024;
+const BUFFER: usize = 64 * 1024;
+/// Longer than any line.
+const LINE: usize = 1024;
 /// Buffers that may wait for a slow output; what comes then is lost, rather than requests held up.
 const QUEUE: usize = 64;
 /// What still waits at the end is given this long.
@@ -32,9 +33,9 @@ pub struct Entry<'e> {
     pub status: u16,
     /// Why the gateway itself answered.
     pub reason: Option<&'static str>,
-    pub client: IpAddr,
+    pub client: &'e str,
     pub actor: Option<Uuid>,
-    pub instance: Option<std::net::SocketAddr>,
+    pub instance: Option<&'e str>,
     pub bytes: u64,
     pub elapsed: Duration,
 }
@@ -125,12 +126,12 @@ impl AccessLog {
         let second = self.second(entry.at);
         let second = std::str::from_utf8(&second).unwrap_or_default();
         let mut buffer = self.buffer.borrow_mut();
-        let written = match self.format {
-            LogFormat::Text => text(&mut buffer, second, entry),
-            LogFormat::Json => json(&mut buffer, second, entry),
-        };
-        // Writing into a string cannot fail.
-        debug_assert!(written.is_ok());
+        if buffer.capacity() == 0 {
+            buffer.reserve(BUFFER + LINE);
+        }
+        let mut line = Line::begin(&mut buffer, self.format, (second, entry.at));
+        line.tell(entry);
+        line.end();
         if buffer.len() >= BUFFER {
             self.sink.write(std::mem::take(&mut *buffer).into_bytes());
         }
@@ -168,59 +169,82 @@ impl AccessLog {
     }
 }
 
-fn text(out: &mut String, second: &str, e: &Entry<'_>) -> std::fmt::Result {
-    write!(
-        out,
-        "{second}.{:06}Z  INFO api_gateway::access: request_id={} method={} route={} status={} client={} bytes={} elapsed_us={}",
-        e.at.timestamp_subsec_micros(),
-        e.request_id,
-        e.method,
-        e.route,
-        e.status,
-        e.client,
-        e.bytes,
-        e.elapsed.as_micros()
-    )?;
-    if let Some(actor) = e.actor {
-        write!(out, " actor={actor}")?;
-    }
-    if let Some(instance) = e.instance {
-        write!(out, " instance={instance}")?;
-    }
-    if let Some(reason) = e.reason {
-        write!(out, " reason={reason}")?;
-    }
-    out.write_char('\n')
+/// One line in the making, put together from texts: formatting took longer than all of the checks.
+struct Line<'l> {
+    out: &'l mut String,
+    format: LogFormat,
+    digits: itoa::Buffer,
 }
 
-fn json(out: &mut String, second: &str, e: &Entry<'_>) -> std::fmt::Result {
-    write!(
-        out,
-        concat!(
-            "{{\"timestamp\":\"{}.{:06}Z\",\"level\":\"INFO\",\"target\":\"api_gateway::access\",",
-            "\"request_id\":\"{}\",\"method\":\"{}\",\"route\":\"{}\",\"status\":{},\"client\":\"{}\",",
-            "\"bytes\":{},\"elapsed_us\":{}"
-        ),
-        second,
-        e.at.timestamp_subsec_micros(),
-        e.request_id,
-        e.method,
-        e.route,
-        e.status,
-        e.client,
-        e.bytes,
-        e.elapsed.as_micros()
-    )?;
-    if let Some(actor) = e.actor {
-        write!(out, ",\"actor\":\"{actor}\"")?;
+impl<'l> Line<'l> {
+    fn begin(out: &'l mut String, format: LogFormat, (second, at): (&str, DateTime<Utc>)) -> Self {
+        let mut digits = itoa::Buffer::new();
+        // The leading one keeps the zeros after it.
+        let micros = &digits.format(1_000_000 + at.timestamp_subsec_micros())[1..];
+        let (before, after) = match format {
+            LogFormat::Text => ("", "Z  INFO api_gateway::access:"),
+            LogFormat::Json => (
+                "{\"timestamp\":\"",
+                "Z\",\"level\":\"INFO\",\"target\":\"api_gateway::access\"",
+            ),
+        };
+        for part in [before, second, ".", micros, after] {
+            out.push_str(part);
+        }
+        Self { out, format, digits }
     }
-    if let Some(instance) = e.instance {
-        write!(out, ",\"instance\":\"{instance}\"")?;
+
+    fn tell(&mut self, entry: &Entry<'_>) {
+        self.text("request_id", entry.request_id);
+        self.text("method", entry.method);
+        self.text("route", entry.route);
+        self.number("status", entry.status.into());
+        self.text("client", entry.client);
+        self.number("bytes", entry.bytes);
+        self.number(
+            "elapsed_us",
+            u64::try_from(entry.elapsed.as_micros()).unwrap_or(u64::MAX),
+        );
+        if let Some(actor) = entry.actor {
+            self.text(
+                "actor",
+                actor.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]),
+            );
+        }
+        if let Some(instance) = entry.instance {
+            self.text("instance", instance);
+        }
+        if let Some(reason) = entry.reason {
+            self.text("reason", reason);
+        }
     }
-    if let Some(reason) = e.reason {
-        write!(out, ",\"reason\":\"{reason}\"")?;
+
+    fn text(&mut self, name: &str, value: &str) {
+        let [before, between, after] = match self.format {
+            LogFormat::Text => [" ", "=", ""],
+            LogFormat::Json => [",\"", "\":\"", "\""],
+        };
+        for part in [before, name, between, value, after] {
+            self.out.push_str(part);
+        }
     }
-    out.write_str("}\n")
+
+    fn number(&mut self, name: &str, value: u64) {
+        let [before, between] = match self.format {
+            LogFormat::Text => [" ", "="],
+            LogFormat::Json => [",\"", "\":"],
+        };
+        for part in [before, name, between, self.digits.format(value)] {
+            self.out.push_str(part);
+        }
+    }
+
+    fn end(self) {
+        self.out.push_str(match self.format {
+            LogFormat::Text => "\n",
+            LogFormat::Json => "}\n",
+        });
+    }
 }
 
 #[cfg(test)]

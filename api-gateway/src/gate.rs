@@ -87,14 +87,14 @@ pub struct Worker {
 /// Answer one request. Never fails: whatever goes wrong becomes a problem document.
 pub async fn answer(
     worker: Rc<Worker>,
-    peer: Peer,
+    peer: Rc<Peer>,
     request: Request<Incoming>,
     busy: Busy,
 ) -> Response<Tracked> {
     let rules = worker.gate.rules.load_full();
     let (mut parts, body) = request.into_parts();
     let has_body = !body.is_end_stream();
-    let visit = Visit::begin(&parts, peer, &rules);
+    let visit = Visit::begin(&parts, &peer, &rules);
     let mut record = Record::begin(visit, Rc::clone(&worker), busy);
     let visit = &mut record.visit;
     let answered = match admit::admit(&worker.gate, &rules, visit, &mut parts).await {
@@ -141,7 +141,7 @@ async fn through(
         .map_err(Denied::Upstream)?;
     let mut response = answered.response;
     *response.version_mut() = Version::HTTP_11;
-    visit.instance = Some(response.body().instance());
+    visit.instance = Some(response.body().instance().clone());
     headers::strip_response(response.headers_mut());
     visit.ends_connection |= answered.early;
     if error::is_bare(response.status(), response.headers()) {
@@ -200,7 +200,7 @@ fn dress(gate: &Gate, rules: &Rules, visit: &Visit, answer: &mut HeaderMap) {
     rules.cors.vary(answer);
     answer.insert(
         HeaderName::from_static(REQUEST_ID),
-        visit.context.request_id_header(),
+        visit.context.request_id.header(),
     );
     if let Some(allowance) = &visit.allowance {
         allowance.tell(answer);

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use common::actuator::health::Weight;
@@ -139,7 +139,7 @@ fn watch_health(core: &Core, directory: &Arc<Directory>) {
     core.await_tokens();
     let (services, seen) = (Arc::clone(directory), Arc::new(AtomicBool::new(false)));
     core.health.add("services", Weight::Needed, move || {
-        let missing = services.missing(Instant::now());
+        let missing = services.missing();
         let seen = seen.fetch_or(missing.is_empty(), Ordering::Relaxed) || missing.is_empty();
         async move {
             if seen {

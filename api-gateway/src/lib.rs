@@ -1,6 +1,7 @@
 //! The one door of the fleet: who may come in, how often, and to which service.
 
 pub mod access_log;
+mod alarm;
 pub mod config;
 pub mod domain;
 pub mod edge;

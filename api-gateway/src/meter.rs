@@ -1,7 +1,7 @@
 //! What is counted per route. Handles are made once and kept: labels are never built while a request waits.
 
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::actuator::timer::{Timer, method_label, outcome_label};
 use http::{Method, StatusCode};
@@ -48,18 +48,18 @@ impl Meter {
         }
     }
 
-    /// Count one answer.
-    pub fn record(&self, method: &Method, status: u16, elapsed: Duration) {
+    /// Count one answer: how long it took, and when it ended.
+    pub fn record(&self, method: &Method, status: u16, (elapsed, end): (Duration, Instant)) {
         let method = method_label(method);
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             if let Some((.., series)) = known.iter().find(|(m, s, _)| *m == method && *s == status) {
-                series.record(elapsed);
+                series.record(elapsed, end);
                 return;
             }
         }
         let series = self.series(method, status);
-        series.record(elapsed);
+        series.record(elapsed, end);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.push((method, status, series));
     }
@@ -77,10 +77,10 @@ impl Meter {
 }
 
 impl Series {
-    fn record(&self, elapsed: Duration) {
-        self.served.record(elapsed);
+    fn record(&self, elapsed: Duration, end: Instant) {
+        self.served.record_at(elapsed, end);
         if let Some(routed) = &self.routed {
-            routed.record(elapsed);
+            routed.record_at(elapsed, end);
         }
     }
 }

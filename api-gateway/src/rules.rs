@@ -52,7 +52,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Route {
     pub id: String,
-    pub template: String,
+    pub template: Arc<str>,
     pub methods: Vec<Method>,
     pub target: Arc<Service>,
     pub meter: Meter,
@@ -227,7 +227,7 @@ fn route(
     Ok(Route {
         meter: Meter::route(&entry.path, &id, format!("lb://{}", entry.service)),
         id,
-        template: path(),
+        template: path().into(),
         methods,
         target: directory.service(&entry.service),
         access,

@@ -36,7 +36,7 @@ use crate::server::{Mappings, Router};
 use crate::telemetry::LogControl;
 
 /// Between two summings-up of the histograms.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_millis(250);
 /// Upper bounds of the latency histogram in seconds.
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,

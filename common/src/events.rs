@@ -175,7 +175,7 @@ impl Event {
             subject: subject.to_string(),
             time,
             datacontenttype: "application/json".to_owned(),
-            traceparent: RequestContext::current().map(|context| context.traceparent),
+            traceparent: RequestContext::current().map(|context| context.traceparent.to_string()),
             data: payload.data(),
         }
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::ServiceTokens;
-use crate::context::{REQUEST_ID, RequestContext};
+use crate::context::{REQUEST_ID, RequestContext, TRACEPARENT};
 use crate::discovery::{Discovery, Instance};
 use crate::problem::Problem;
 use breaker::Breakers;
@@ -176,8 +176,8 @@ impl ServiceClient {
                 .bearer_auth(token);
             if let Some(context) = RequestContext::current() {
                 request = request
-                    .header(REQUEST_ID, context.request_id)
-                    .header("traceparent", context.traceparent);
+                    .header(REQUEST_ID, context.request_id.header())
+                    .header(TRACEPARENT, context.traceparent.header());
             }
             if let Some(body) = body {
                 request = request.json(body);

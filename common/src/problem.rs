@@ -215,7 +215,7 @@ impl Problem {
             status: self.0.status.as_u16(),
             detail: self.what_happened(),
             instance: context.as_ref().map(|c| c.path.clone()),
-            request_id: context.map(|c| c.request_id),
+            request_id: context.map(|c| c.request_id.to_string()),
             errors: self.0.errors.clone(),
             members: self.0.members.clone(),
         }

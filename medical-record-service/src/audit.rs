@@ -158,7 +158,7 @@ impl Audit {
             outcome: outcome.to_owned(),
             rule: rule.to_owned(),
             request_id: RequestContext::current()
-                .map(|context| context.request_id)
+                .map(|context| context.request_id.to_string())
                 .unwrap_or_default(),
             at: entry.at,
             reason,

@@ -16,9 +16,9 @@ fn written(format: LogFormat, level: tracing::Level, lines: usize) -> String {
                 route: "/users/{id}",
                 status: 200,
                 reason: (line == 0).then_some("limit"),
-                client: IpAddr::from([10, 0, 0, 1]),
+                client: "10.0.0.1",
                 actor: Some(Uuid::nil()),
-                instance: Some(([127, 0, 0, 1], 8081).into()),
+                instance: Some("127.0.0.1:8081"),
                 bytes: 12,
                 elapsed: Duration::from_micros(345),
             });
@@ -36,6 +36,9 @@ fn a_json_line_is_json() {
     assert_eq!(value["route"], "/users/{id}");
     assert_eq!(value["reason"], "limit");
     assert_eq!(value["elapsed_us"], 345);
+    assert_eq!(value["client"], "10.0.0.1");
+    assert_eq!(value["actor"], Uuid::nil().to_string());
+    assert_eq!(value["instance"], "127.0.0.1:8081");
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl Framing {
 
     /// Take one line, or all there is of it.
     fn follow_head<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Violation> {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', bytes);
         let taken = end.map_or(bytes.len(), |end| end + 1);
         self.head.bytes += taken;
         if self.head.bytes > self.limits.bytes {

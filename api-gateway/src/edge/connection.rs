@@ -2,11 +2,10 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::context::RequestContext;
+use common::context::{Mark, RequestContext};
 use common::problem::{MEDIA_TYPE, Problem};
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
@@ -51,10 +50,12 @@ where
 {
     let answering = Rc::new(Cell::new(0));
     let guarded = Guarded::new(stream, manners.head, manners.patience, Rc::clone(&answering));
+    let peer = Rc::new(peer);
     let service = {
-        let (worker, answering) = (Rc::clone(&worker), Rc::clone(&answering));
+        let (worker, answering, peer) = (Rc::clone(&worker), Rc::clone(&answering), Rc::clone(&peer));
         service_fn(move |request: Request<Incoming>| {
-            let answer = gate::answer(Rc::clone(&worker), peer, request, Busy::new(&answering));
+            let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
+            let answer = gate::answer(worker, peer, request, Busy::new(&answering));
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
         })
     };
@@ -85,7 +86,7 @@ where
         let mut stream = guarded.into_inner();
         if let Some(violation) = refusal {
             let explained = explain(violation).await;
-            log(&worker, peer, &explained);
+            log(&worker, &peer, &explained);
             stream.write_all(&explained.response).await?;
         }
         end(stream, unread).await
@@ -115,7 +116,7 @@ where
 /// The answer to bytes that were no request.
 struct Explained {
     status: StatusCode,
-    request_id: String,
+    request_id: Mark,
     response: Vec<u8>,
 }
 
@@ -157,16 +158,16 @@ async fn explain(violation: Violation) -> Explained {
 }
 
 /// No request was read, so nothing is known of it but where it came from.
-fn log(worker: &Worker, peer: Peer, explained: &Explained) {
+fn log(worker: &Worker, peer: &Peer, explained: &Explained) {
     metrics::counter!("gateway_framing_refusals_total").increment(1);
     worker.log.write(&Entry {
         at: worker.gate.clock.now(),
-        request_id: &explained.request_id,
+        request_id: explained.request_id.as_str(),
         method: "-",
         route: UNMATCHED,
         status: explained.status.as_u16(),
         reason: Some("framing"),
-        client: peer.address,
+        client: peer.text(),
         actor: None,
         instance: None,
         bytes: explained.response.len() as u64,
@@ -177,14 +178,6 @@ fn log(worker: &Worker, peer: Peer, explained: &Explained) {
 /// A client was waited for in vain: for its head, its body, or until it takes its answer.
 pub fn given_up(waited_for: &'static str) {
     metrics::counter!("gateway_clients_given_up_total", "waited_for" => waited_for).increment(1);
-}
-
-/// Who is on the other end.
-pub fn peer(address: IpAddr, is_tls: bool) -> Peer {
-    Peer {
-        address: address.to_canonical(),
-        is_tls,
-    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::domain::framing::{Framing, HeadLimits, Phase, Violation};
 
 /// How long a client may take for what.
@@ -37,8 +38,8 @@ pub struct Guarded<S> {
     /// The peer was waited for in vain.
     given_up: bool,
     reading: Reading,
-    read_timer: Option<Pin<Box<Sleep>>>,
-    write_timer: Option<Pin<Box<Sleep>>>,
+    read_alarm: Alarm,
+    write_alarm: Alarm,
     writing_since: Option<Instant>,
     /// Requests of this connection that are being answered.
     answering: Rc<Cell<usize>>,
@@ -75,8 +76,8 @@ impl<S> Guarded<S> {
             violation: None,
             given_up: false,
             reading,
-            read_timer: None,
-            write_timer: None,
+            read_alarm: Alarm::default(),
+            write_alarm: Alarm::default(),
             writing_since: None,
             answering,
         }
@@ -121,27 +122,18 @@ impl<S> Guarded<S> {
 
     /// Fail if the peer has been silent for too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.reading.waiting_since.get_or_insert_with(Instant::now);
-        let mut deadline = self.reading.deadline;
-        let timer = self
-            .read_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
+        if self.reading.phase == Phase::Body {
+            self.reading.waiting_since.get_or_insert_with(Instant::now);
         }
-        // Deadlines mostly move into the future, so the timer is moved only when it fires.
-        while timer.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
+        loop {
+            ready!(self.read_alarm.poll(cx, self.reading.deadline));
             if self.reading.phase == Phase::Idle && self.answering.get() > 0 {
-                deadline = now + self.patience.idle;
-                self.reading.deadline = deadline;
-            } else if now >= deadline {
+                self.reading.deadline = Instant::now() + self.patience.idle;
+            } else {
                 self.given_up = true;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            timer.as_mut().reset(deadline);
         }
-        Poll::Pending
     }
 
     /// An answer goes out: the next request may take its time from now on.
@@ -158,13 +150,7 @@ impl<S> Guarded<S> {
             return went;
         }
         let deadline = *self.writing_since.get_or_insert_with(Instant::now) + self.patience.stall;
-        let timer = self
-            .write_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        std::task::ready!(timer.as_mut().poll(cx));
+        ready!(self.write_alarm.poll(cx, deadline));
         self.given_up = true;
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

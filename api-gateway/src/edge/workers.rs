@@ -19,6 +19,7 @@ use crate::access_log::{AccessLog, Sink};
 use crate::config::{Config, Gateway};
 use crate::domain::address;
 use crate::domain::balance::Dice;
+use crate::gate::visit::Peer;
 use crate::gate::{Gate, Worker};
 use crate::limits::caps::{Caps, Full, Place};
 use crate::proxy::forward::Forwarder;
@@ -215,7 +216,7 @@ fn refused(full: Full) {
 async fn connect(plan: Plan, worker: Rc<Worker>, (stream, address): (TcpStream, SocketAddr), place: Place) {
     // Answers are written in one go; waiting to fill a packet only adds latency.
     let _ = stream.set_nodelay(true);
-    let peer = connection::peer(address.ip(), plan.tls.is_some());
+    let peer = Peer::new(address.ip(), plan.tls.is_some());
     match plan.tls {
         None => connection::serve(worker, stream, peer, plan.manners, plan.ending).await,
         Some(tls) => match tokio::time::timeout(plan.manners.patience.head, tls.accept(stream)).await {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use axum::BoxError;
 use axum::body::Body;
@@ -55,30 +56,34 @@ const CLIENT_GONE: u16 = 499;
 
 impl Record {
     /// Nothing has been answered yet.
-    pub fn begin(visit: Visit, worker: Rc<Worker>, busy: Busy) -> Self {
-        Self {
+    ///
+    /// Boxed, for it is large and on its way through many hands.
+    pub fn begin(visit: Visit, worker: Rc<Worker>, busy: Busy) -> Box<Self> {
+        Box::new(Self {
             visit,
             worker,
             status: CLIENT_GONE,
             bytes: 0,
             _busy: busy,
-        }
+        })
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         let (visit, gate) = (&self.visit, &self.worker.gate);
-        let (elapsed, at) = (visit.begun.elapsed(), gate.clock.now());
+        let (end, at) = (Instant::now(), gate.clock.now());
+        let elapsed = end - visit.begun;
         let template = visit.template();
-        gate.meter(visit).record(&visit.method, self.status, elapsed);
+        gate.meter(visit)
+            .record(&visit.method, self.status, (elapsed, end));
         if Pages::is_probe(template) {
             return;
         }
         Exchange {
             at,
             method: visit.method.clone(),
-            route: template.to_owned(),
+            route: visit.shared_template(),
             status: StatusCode::from_u16(self.status).unwrap_or_default(),
             elapsed,
         }
@@ -86,14 +91,17 @@ impl Drop for Record {
         let gone = (self.status == CLIENT_GONE).then_some("client-gone");
         self.worker.log.write(&Entry {
             at,
-            request_id: &visit.context.request_id,
+            request_id: visit.context.request_id.as_str(),
             method: visit.method.as_str(),
             route: template,
             status: self.status,
             reason: visit.reason.or(gone),
-            client: visit.client,
+            client: visit.client_text(),
             actor: visit.actor,
-            instance: visit.instance,
+            instance: visit
+                .instance
+                .as_ref()
+                .and_then(|instance| instance.to_str().ok()),
             bytes: self.bytes,
             elapsed,
         });
@@ -103,12 +111,12 @@ impl Drop for Record {
 /// An answer that is recorded when it has ended or was given up.
 pub struct Tracked {
     answer: Answer,
-    record: Record,
+    record: Box<Record>,
 }
 
 impl Tracked {
     /// Follow `response` to its end.
-    pub fn wrap(response: Response<Answer>, mut record: Record) -> Response<Self> {
+    pub fn wrap(response: Response<Answer>, mut record: Box<Record>) -> Response<Self> {
         record.status = response.status().as_u16();
         response.map(|answer| Self { answer, record })
     }

@@ -1,11 +1,11 @@
 //! What is known about one request while it is being answered.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::response::IntoResponse;
-use common::context::{REQUEST_ID, RequestContext};
+use common::context::{REQUEST_ID, RequestContext, TRACEPARENT};
 use common::problem::Problem;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -21,16 +21,38 @@ use crate::rules::{Route, Rules};
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What is counted and logged in the place of a template where nothing matched.
 pub const UNMATCHED: &str = "unmatched";
 
 /// The other end of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     pub address: IpAddr,
     pub is_tls: bool,
+    /// The address as text: the same for every request of a connection.
+    text: HeaderValue,
+}
+
+impl Peer {
+    /// Who is on the other end.
+    pub fn new(address: IpAddr, is_tls: bool) -> Self {
+        let address = address.to_canonical();
+        Self {
+            address,
+            is_tls,
+            text: as_text(address),
+        }
+    }
+
+    /// The address as text.
+    pub fn text(&self) -> &str {
+        self.text.to_str().unwrap_or_default()
+    }
+}
+
+fn as_text(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// One request's way through the gate.
@@ -48,28 +70,37 @@ pub struct Visit {
     /// The web page that asks, if it may.
     pub origin: Option<HeaderValue>,
     pub reason: Option<&'static str>,
-    pub instance: Option<SocketAddr>,
+    /// `host:port` of the instance that answered.
+    pub instance: Option<HeaderValue>,
     /// Counts this request among those of its caller that are under way.
     pub place: Option<Place>,
     pub ends_connection: bool,
     scheme: &'static str,
     host: Option<HeaderValue>,
+    client_text: HeaderValue,
 }
 
 impl Visit {
     /// Read what the head says about itself.
-    pub fn begin(parts: &Parts, peer: Peer, rules: &Rules) -> Self {
+    pub fn begin(parts: &Parts, peer: &Peer, rules: &Rules) -> Self {
         let headers = &parts.headers;
         let forwarded = headers
             .get_all(FORWARDED_FOR)
             .iter()
             // What cannot be read is no address, and nothing to its left counts.
             .map(|value| value.to_str().unwrap_or("?"));
+        let client = address::client(peer.address, forwarded, &rules.trusted);
+        let client_text = if client == peer.address {
+            peer.text.clone()
+        } else {
+            as_text(client)
+        };
         Self {
             begun: Instant::now(),
             context: RequestContext::from_headers(headers, parts.uri.path()),
             method: parts.method.clone(),
-            client: address::client(peer.address, forwarded, &rules.trusted),
+            client,
+            client_text,
             route: None,
             page: None,
             actor: None,
@@ -92,6 +123,19 @@ impl Visit {
         }
     }
 
+    /// The same, to be kept.
+    pub fn shared_template(&self) -> Arc<str> {
+        match &self.route {
+            Some(route) => Arc::clone(&route.template),
+            None => self.template().into(),
+        }
+    }
+
+    /// The client's own address as text.
+    pub fn client_text(&self) -> &str {
+        self.client_text.to_str().unwrap_or_default()
+    }
+
     /// The problem as an answer to this request.
     pub async fn problem(&self, problem: Problem) -> Response<Answer> {
         let document = async { problem.into_response() };
@@ -111,13 +155,10 @@ impl Visit {
 
     /// Say to the service who is asking from where, and under which id.
     pub fn mark(&mut self, headers: &mut HeaderMap) {
-        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"));
-        headers.insert(
-            HeaderName::from_static(REQUEST_ID),
-            self.context.request_id_header(),
-        );
-        headers.insert(TRACEPARENT, text(&self.context.traceparent));
-        headers.insert(FORWARDED_FOR, text(&self.client.to_string()));
+        let context = &self.context;
+        headers.insert(HeaderName::from_static(REQUEST_ID), context.request_id.header());
+        headers.insert(HeaderName::from_static(TRACEPARENT), context.traceparent.header());
+        headers.insert(FORWARDED_FOR, self.client_text.clone());
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.scheme));
         if let Some(host) = self.host.take() {
             headers.insert(FORWARDED_HOST, host);
@@ -132,7 +173,7 @@ fn keeps_alive(headers: &HeaderMap) -> bool {
 }
 
 /// How the client speaks to whoever stands in front.
-fn scheme(peer: Peer, headers: &HeaderMap, trusted: &[Block]) -> &'static str {
+fn scheme(peer: &Peer, headers: &HeaderMap, trusted: &[Block]) -> &'static str {
     let told = headers
         .get(FORWARDED_PROTO)
         .filter(|_| trusted.iter().any(|block| block.contains(peer.address)));

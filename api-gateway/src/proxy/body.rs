@@ -1,13 +1,13 @@
 //! Bodies on their way through. They are passed on piece by piece and never collected.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
@@ -186,7 +186,8 @@ impl Body for Outgoing {
 /// A service's answer, with the connection that it comes over.
 pub struct Relay {
     inner: Incoming,
-    instance: SocketAddr,
+    /// `host:port`.
+    instance: HeaderValue,
     lease: Option<Lease>,
     stall: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -211,7 +212,7 @@ impl Lease {
 impl Relay {
     /// Pass `inner` on; no byte for `stall` breaks it off.
     pub fn new(inner: Incoming, lease: Lease, stall: Duration) -> Self {
-        let instance = lease.ticket.instance.address;
+        let instance = lease.ticket.instance.authority.clone();
         let mut relay = Self {
             inner,
             instance,
@@ -224,8 +225,8 @@ impl Relay {
     }
 
     /// Who answers.
-    pub fn instance(&self) -> SocketAddr {
-        self.instance
+    pub fn instance(&self) -> &HeaderValue {
+        &self.instance
     }
 
     fn end_if_over(&mut self) {

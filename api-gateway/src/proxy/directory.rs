@@ -95,9 +95,9 @@ impl Directory {
     }
 
     /// Names of services without an instance that may be asked.
-    pub fn missing(&self, now: Instant) -> Vec<String> {
+    pub fn missing(&self) -> Vec<String> {
         let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = services.values().filter(|service| !service.is_there(now));
+        let missing = services.values().filter(|service| !service.is_there());
         missing.map(|service| service.name.clone()).collect()
     }
 }
@@ -120,11 +120,11 @@ impl Service {
         self.instances.store(Arc::new(instances));
     }
 
-    fn is_there(&self, now: Instant) -> bool {
+    fn is_there(&self) -> bool {
         self.instances
             .load()
             .iter()
-            .any(|instance| instance.standing(now) != Standing::Away)
+            .any(|instance| instance.standing() != Standing::Away)
     }
 
     /// Choose an instance for one request.
@@ -136,7 +136,6 @@ impl Service {
         if instances.is_empty() {
             return Err(Nobody::Known);
         }
-        let now = Instant::now();
         // A request that can be repeated elsewhere is the one to find out whether an instance is back.
         let order = if wish.repeatable {
             [Standing::Probe, Standing::Good, Standing::Doubtful]
@@ -147,19 +146,19 @@ impl Service {
             let fits = |instance: &&Arc<Instance>| {
                 Some(instance.serial) != wish.not
                     && instance.load() < wish.max_in_flight
-                    && instance.standing(now) == wanted
+                    && instance.standing() == wanted
             };
             // Looked through again rather than collected: there are few instances, and many requests.
             let fit = |index: usize| instances.iter().filter(fits).nth(index);
             let load = |index| fit(index).map_or(usize::MAX, |instance| instance.load());
             let chosen = dice.choose(instances.iter().filter(fits).count(), load);
-            if let Some(ticket) = chosen.and_then(fit).and_then(|instance| instance.admit(now)) {
+            if let Some(ticket) = chosen.and_then(fit).and_then(Instance::admit) {
                 return Ok(ticket);
             }
         }
         match wish.not {
             Some(_) => self.choose(dice, Wish { not: None, ..wish }),
-            None if instances.iter().all(|i| i.standing(now) == Standing::Away) => Err(Nobody::Answering),
+            None if instances.iter().all(|i| i.standing() == Standing::Away) => Err(Nobody::Answering),
             None => Err(Nobody::Free),
         }
     }
@@ -187,19 +186,19 @@ impl Instance {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn standing(&self, now: Instant) -> Standing {
+    fn standing(&self) -> Standing {
         if !self.in_doubt.load(Ordering::Relaxed) {
             return Standing::Good;
         }
-        self.breaker().standing(now)
+        self.breaker().standing(Instant::now())
     }
 
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admit(self: &Arc<Self>, now: Instant) -> Option<Ticket> {
-        let admitted = !self.in_doubt.load(Ordering::Relaxed) || self.breaker().admit(now);
+    fn admit(self: &Arc<Self>) -> Option<Ticket> {
+        let admitted = !self.in_doubt.load(Ordering::Relaxed) || self.breaker().admit(Instant::now());
         admitted.then(|| {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
             Ticket {

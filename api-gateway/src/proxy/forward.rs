@@ -1,12 +1,13 @@
 //! Sending one request to a service: which instance, which connection, and what to do when it fails.
 
+use std::future::{Future as _, poll_fn};
 use std::rc::Rc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 
 use super::body::{Broken, Lease, Outgoing, Progress, Relay, Upload};
 use super::directory::{Nobody, Service, Ticket, Wish};
@@ -137,7 +138,7 @@ impl Forwarder {
                 }
             };
             let copy = (progress.is_none() && is_idempotent(message.method())).then(|| copy_head(&message));
-            let sent = send(&mut connection.sender, message, timeout, progress.as_deref()).await;
+            let sent = send(&mut connection, message, timeout, progress.as_deref()).await;
             match sent {
                 Ok(response) => {
                     return Ok(self.answered(
@@ -260,31 +261,29 @@ fn judge(
     }
 }
 
+/// The time for an answer begins when the last byte of the request has been passed on.
 async fn send(
-    sender: &mut SendRequest<Outgoing>,
+    connection: &mut Connection,
     message: Message,
     timeout: Duration,
     progress: Option<&Progress>,
 ) -> Result<Response<Incoming>, Unsent> {
+    let begun = Instant::now();
+    let Connection { sender, alarm, .. } = connection;
     let mut answer = std::pin::pin!(sender.try_send_request(message));
-    let mut patience = timeout;
-    loop {
-        match tokio::time::timeout(patience, answer.as_mut()).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(mut error)) => {
-                return Err(error
-                    .take_message()
-                    .map_or(Unsent::Sent, |message| Unsent::NotSent(Box::new(message))));
-            }
-            Err(_) => {
-                // The time for an answer begins when the last byte of the request has been passed on.
-                let silent = progress.map_or(timeout, |progress| progress.last_byte().elapsed());
-                patience = timeout.saturating_sub(silent);
-                if patience.is_zero() {
-                    return Err(Unsent::Late);
-                }
-            }
+    let answered = poll_fn(|cx| {
+        if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(answered));
         }
+        let last_byte = progress.map_or(begun, Progress::last_byte);
+        alarm.poll(cx, (last_byte + timeout).into()).map(|()| None)
+    });
+    match answered.await {
+        Some(Ok(response)) => Ok(response),
+        Some(Err(mut error)) => Err(error
+            .take_message()
+            .map_or(Unsent::Sent, |message| Unsent::NotSent(Box::new(message)))),
+        None => Err(Unsent::Late),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use super::body::Outgoing;
 use super::directory::Instance;
 use super::line::Line;
+use crate::alarm::Alarm;
 
 /// An answer's head may be this large; its body passes through buffers of the same size.
 const BUFFER: usize = 64 * 1024;
@@ -43,6 +44,8 @@ struct Idle {
 /// An open connection; dropping it closes it.
 pub struct Connection {
     pub sender: SendRequest<Outgoing>,
+    /// For answers that do not come.
+    pub alarm: Alarm,
     driver: AbortHandle,
     /// Has carried a request before, so the other side may just have closed it.
     pub reused: bool,
@@ -94,6 +97,7 @@ impl Pool {
         let driver = tokio::task::spawn_local(async move { drop(driver.await) });
         Ok(Connection {
             sender,
+            alarm: Alarm::default(),
             driver: driver.abort_handle(),
             reused: false,
         })

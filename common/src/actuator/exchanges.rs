@@ -1,7 +1,7 @@
 //! The last requests, as `/actuator/httpexchanges` shows them: by route template, without query, ids or bodies.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ pub struct Exchange {
     /// Its method.
     pub method: Method,
     /// The template that it matched.
-    pub route: String,
+    pub route: Arc<str>,
     /// The answer's status.
     pub status: StatusCode,
     /// How long it took.
@@ -33,14 +33,14 @@ pub struct Exchange {
 impl Exchange {
     /// Probes and scrapes would drown everything else in a log or a list.
     pub fn is_probe(&self) -> bool {
-        self.route.starts_with("/actuator") || ["/livez", "/readyz"].contains(&self.route.as_str())
+        self.route.starts_with("/actuator") || ["/livez", "/readyz"].contains(&&*self.route)
     }
 
     /// Count it; `error` is the code of the problem that was answered.
     pub fn count(&self, error: Option<&str>) {
         let labels = vec![
             Label::from_static_parts("method", method_label(&self.method)),
-            Label::new("uri", self.route.clone()),
+            Label::new("uri", Arc::clone(&self.route)),
             Label::new("status", self.status.as_str().to_owned()),
             Label::from_static_parts("outcome", outcome_label(self.status)),
             Label::new("exception", error.unwrap_or("None").to_owned()),
@@ -62,7 +62,7 @@ impl Exchange {
     fn json(&self) -> Value {
         json!({
             "timestamp": self.at,
-            "request": { "method": method_label(&self.method), "uri": self.route, "headers": {} },
+            "request": { "method": method_label(&self.method), "uri": *self.route, "headers": {} },
             "response": { "status": self.status.as_u16(), "headers": {} },
             "timeTaken": format!("PT{:.6}S", self.elapsed.as_secs_f64()),
         })

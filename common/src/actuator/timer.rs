@@ -53,9 +53,14 @@ impl Timer {
 
     /// Count work that took `elapsed`.
     pub fn record(&self, elapsed: Duration) {
+        self.record_at(elapsed, Instant::now());
+    }
+
+    /// Count work that took `elapsed` and ended at `end`, which is about now.
+    pub fn record_at(&self, elapsed: Duration, end: Instant) {
         self.0.histogram.record(elapsed.as_secs_f64());
         let mut peak = self.0.peak.lock().unwrap_or_else(PoisonError::into_inner);
-        peak.see(elapsed, Instant::now());
+        peak.see(elapsed, end);
     }
 }
 

@@ -43,11 +43,11 @@ async fn observe(State(clock): State<Clock>, request: Request, next: Next) -> Re
         .extensions()
         .get::<MatchedPath>()
         .map_or("unmatched", |path| path.as_str())
-        .to_owned();
+        .into();
     let mut response = context.clone().scope(next.run(request)).await;
     let status = response.status();
     let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static(REQUEST_ID), context.request_id_header());
+    headers.insert(HeaderName::from_static(REQUEST_ID), context.request_id.header());
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

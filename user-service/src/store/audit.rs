@@ -38,7 +38,7 @@ pub async fn append(
         user: entry.user,
         session: entry.session,
         address: entry.address,
-        request_id: RequestContext::current().map(|context| context.request_id),
+        request_id: RequestContext::current().map(|context| context.request_id.to_string()),
         details: serde_json::Value::Object(entry.details).to_string(),
     };
     let mac = row.chained(key, &head.mark);
