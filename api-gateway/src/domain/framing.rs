@@ -113,6 +113,14 @@ impl Framing {
         }
     }
 
+    /// Bytes of the head that has not ended yet.
+    pub fn unfinished_head(&self) -> usize {
+        match self.phase() {
+            Phase::Head => self.head.bytes,
+            Phase::Idle | Phase::Body => 0,
+        }
+    }
+
     /// How many messages have ended.
     pub fn messages(&self) -> u64 {
         self.messages

@@ -34,6 +34,11 @@ pub struct Guarded<S> {
     stream: S,
     framing: Framing,
     patience: Patience,
+    /// Bytes of a head that came in pieces. The HTTP library sees heads as a whole only: of a piece it would say that
+    /// it is wrong without a word of ours.
+    held: Vec<u8>,
+    /// So many of them can be handed on.
+    whole: usize,
     violation: Option<Violation>,
     /// The peer was waited for in vain.
     given_up: bool,
@@ -72,6 +77,8 @@ impl<S> Guarded<S> {
         Self {
             stream,
             framing: Framing::new(limits),
+            held: Vec::new(),
+            whole: 0,
             patience,
             violation: None,
             given_up: false,
@@ -118,6 +125,28 @@ impl<S> Guarded<S> {
         let took = self.reading.took(bytes.len(), (phase, message), &self.patience);
         self.given_up |= took.is_err();
         took
+    }
+
+    /// Take from what has come into `buf` what must not be handed on yet.
+    fn hold(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let unfinished = self.framing.unfinished_head();
+        if self.held.is_empty() {
+            let whole = buf.filled().len() - unfinished;
+            self.held.extend_from_slice(&buf.filled()[whole..]);
+            buf.set_filled(whole);
+        } else {
+            self.held.extend_from_slice(&buf.filled()[before..]);
+            buf.set_filled(before);
+            self.whole = self.held.len() - unfinished;
+        }
+    }
+
+    /// Hand on what was held.
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let fitting = self.whole.min(buf.remaining());
+        buf.put_slice(&self.held[..fitting]);
+        self.held.drain(..fitting);
+        self.whole -= fitting;
     }
 
     /// Fail if the peer has been silent for too long.
@@ -193,16 +222,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
-            Poll::Ready(read) => {
-                read?;
-                let followed = this.follow(&buf.filled()[before..]);
-                if followed.is_err() {
-                    buf.set_filled(before);
-                }
-                Poll::Ready(followed)
+        loop {
+            if this.whole > 0 {
+                this.hand_on(buf);
+                return Poll::Ready(Ok(()));
             }
-            Poll::Pending => this.wait(cx),
+            let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
+                return this.wait(cx);
+            };
+            read?;
+            let has_ended = buf.filled().len() == before;
+            if let Err(error) = this.follow(&buf.filled()[before..]) {
+                buf.set_filled(before);
+                return Poll::Ready(Err(error));
+            }
+            this.hold(buf, before);
+            if has_ended || buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Bytes that two parsers could read differently, and connections beyond the caps.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::helpers::{Echo, Stage};
+use crate::helpers::{Echo, Stage, read_to_end};
 
 /// Sent behind each trick: it must never be seen as a request of its own.
 const SMUGGLED: &str = "GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -112,6 +114,68 @@ async fn nothing_is_smuggled_in() {
             assert!(answer.contains(secured), "{trick}: {answer}");
         }
         assert_eq!(echo.hits(), 0, "{trick}");
+    }
+}
+
+/// `bytes` in two pieces, one after the other.
+async fn in_two(stage: &Stage, bytes: &[u8], at: usize) -> String {
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(&bytes[..at]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    let _ = stream.write_all(&bytes[at..]).await;
+    read_to_end(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_bad_head_is_explained_in_whatever_pieces_it_comes() {
+    let echo = Echo::start().await;
+    let stage = Stage::before(&echo);
+    let heads = [
+        "G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHo st: a\r\n\r\n",
+    ];
+    for head in heads {
+        for at in 1..head.len() {
+            let answer = in_two(&stage, head.as_bytes(), at).await;
+            let is_ours = answer.contains("x-request-id: ") && answer.contains("application/problem+json");
+            assert!(is_ours, "{head:?} cut at {at}: {answer:?}");
+        }
+    }
+    assert_eq!(echo.hits(), 0);
+}
+
+#[tokio::test]
+async fn requests_in_whatever_pieces_are_the_same_requests() {
+    let echo = Echo::start().await;
+    let stage = Stage::before(&echo);
+    let two = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
+               GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for at in 1..two.len() {
+        let answers = in_two(&stage, two.as_bytes(), at).await;
+        assert_eq!(
+            answers.matches("HTTP/1.1 200").count(),
+            2,
+            "cut at {at}: {answers}"
+        );
+    }
+    assert_eq!(echo.hits(), 2 * (two.len() - 1));
+}
+
+#[tokio::test]
+async fn whatever_character_a_target_has_the_gateway_itself_answers() {
+    let echo = Echo::start().await;
+    let stage = Stage::before(&echo);
+    for character in (0x21..=0x7e_u8).map(char::from) {
+        for target in [format!("/users/a{character}b"), format!("/livez?a{character}b")] {
+            let answer = stage
+                .raw(format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes())
+                .await;
+            assert!(answer.contains("x-request-id: "), "{target}: {answer:?}");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn request_line(line: &[u8]) -> Result<bool, Violation> {
     if method.is_empty() || method.len() > 20 || !method.iter().all(u8::is_ascii_uppercase) {
         return Err(Violation::RequestLine);
     }
-    if !target.iter().all(u8::is_ascii_graphic) {
+    if !is_target(target) {
         return Err(Violation::RequestLine);
     }
     match version {
@@ -26,6 +26,13 @@ pub(super) fn request_line(line: &[u8]) -> Result<bool, Violation> {
         return Err(Violation::Target);
     }
     Ok(version == b"HTTP/1.0")
+}
+
+/// What no URI has in it (RFC 3986), as far as browsers keep to that: in a query some send brackets and bars.
+fn is_target(target: &[u8]) -> bool {
+    let is_in_uri = |byte: &u8| byte.is_ascii_graphic() && !b"\"#<>".contains(byte);
+    let mut path = target.iter().take_while(|byte| **byte != b'?');
+    target.iter().all(is_in_uri) && path.all(|byte| *byte != b'`')
 }
 
 /// Name and trimmed value of one header line without its line end.
