@@ -130,13 +130,11 @@ async fn through(
     worker: &Worker,
     visit: &mut Visit,
     route: &Route,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response<Answer>, Denied> {
-    visit.mark(request.headers_mut());
-    let service = &route.target;
     let answered = worker
         .forwarder
-        .forward(service, route, request)
+        .forward(&route.target, route, request, &|headers| visit.mark(headers))
         .await
         .map_err(Denied::Upstream)?;
     let mut response = answered.response;

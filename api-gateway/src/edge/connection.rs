@@ -64,6 +64,7 @@ where
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(guarded), service);
     let ended = tokio::select! {
+        biased;
         ended = &mut connection => ended,
         () = ending.gently.cancelled() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();

@@ -154,14 +154,14 @@ impl Visit {
     }
 
     /// Say to the service who is asking from where, and under which id.
-    pub fn mark(&mut self, headers: &mut HeaderMap) {
+    pub fn mark(&self, headers: &mut HeaderMap) {
         let context = &self.context;
         headers.insert(HeaderName::from_static(REQUEST_ID), context.request_id.header());
         headers.insert(HeaderName::from_static(TRACEPARENT), context.traceparent.header());
         headers.insert(FORWARDED_FOR, self.client_text.clone());
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.scheme));
-        if let Some(host) = self.host.take() {
-            headers.insert(FORWARDED_HOST, host);
+        if let Some(host) = &self.host {
+            headers.insert(FORWARDED_HOST, host.clone());
         }
     }
 }

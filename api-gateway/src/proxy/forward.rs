@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use super::body::{Broken, Lease, Outgoing, Progress, Relay, Upload};
@@ -55,6 +55,9 @@ pub struct Answered {
 
 type Message = Request<Outgoing>;
 
+/// What the gateway writes into the head of a request.
+type Mark<'m> = &'m dyn Fn(&mut HeaderMap);
+
 /// A try that failed, with the request if it may be sent again.
 struct Failed {
     failure: Failure,
@@ -74,6 +77,9 @@ enum Unsent {
 impl Forwarder {
     /// Send `request` to an instance of `service`, and once more to another one where that is safe.
     ///
+    /// `mark` writes into a head what the gateway has to say. Each try is marked anew: what is kept for the next one
+    /// is only what the client sent.
+    ///
     /// # Errors
     /// No instance gave an answer.
     pub async fn forward(
@@ -81,6 +87,7 @@ impl Forwarder {
         service: &Service,
         route: &Route,
         request: Request<Incoming>,
+        mark: Mark<'_>,
     ) -> Result<Answered, Failure> {
         service.budget.earn();
         let (mut message, progress) = prepare(request, route);
@@ -99,7 +106,7 @@ impl Forwarder {
             };
             let serial = ticket.instance.serial;
             let failed = match self
-                .attempt(ticket, message, (route.timeout, progress.clone()))
+                .attempt(ticket, message, (route.timeout, progress.clone()), mark)
                 .await
             {
                 Ok(answered) => return Ok(answered),
@@ -122,10 +129,8 @@ impl Forwarder {
         mut ticket: Ticket,
         mut message: Message,
         (timeout, progress): (Duration, Option<Rc<Progress>>),
+        mark: Mark<'_>,
     ) -> Result<Answered, Failed> {
-        message
-            .headers_mut()
-            .insert(header::HOST, ticket.instance.authority.clone());
         loop {
             let mut connection = match self.connection(&mut ticket).await {
                 Ok(connection) => connection,
@@ -138,6 +143,9 @@ impl Forwarder {
                 }
             };
             let copy = (progress.is_none() && is_idempotent(message.method())).then(|| copy_head(&message));
+            let headers = message.headers_mut();
+            headers.insert(header::HOST, ticket.instance.authority.clone());
+            mark(headers);
             let sent = send(&mut connection, message, timeout, progress.as_deref()).await;
             match sent {
                 Ok(response) => {

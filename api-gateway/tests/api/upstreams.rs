@@ -1,7 +1,7 @@
 //! Services that are dead, slow, hasty or gone in the middle.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -154,6 +154,70 @@ async fn an_instance_that_breaks_off_is_replaced_for_idempotent_requests_only() 
 }
 
 #[tokio::test]
+async fn a_request_that_is_sent_again_says_the_same() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    // Answers once and breaks off at the next request of the same connection.
+    let address = serve_bytes(move |mut stream, _| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let head = read_head(&mut stream).await;
+            seen.lock().unwrap().push(head);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            let _ = stream.write_all(answer).await;
+            let head = read_head(&mut stream).await;
+            seen.lock().unwrap().push(head);
+        }
+    })
+    .await;
+    let stage = Stage::at(&[address], "{gateway: {workers: 1}}");
+    for _ in 0..2 {
+        let request = stage.client.request(Method::GET, JWKS, As::Anyone);
+        Client::send(request.header("x-mine", "1")).await.expect(200);
+    }
+    let lines = |head: &str| {
+        let mut lines: Vec<String> = head.split("\r\n").map(str::to_lowercase).collect();
+        lines.sort();
+        lines
+    };
+    let heads = heads.lock().unwrap();
+    let [_, broken_off, again] = heads.first_chunk().unwrap();
+    assert_eq!(lines(broken_off), lines(again));
+    for name in [
+        "x-mine: 1",
+        "x-request-id: ",
+        "traceparent: ",
+        "x-forwarded-for: 127.0.0.1",
+        "host: ",
+    ] {
+        assert!(
+            lines(again).iter().any(|line| line.starts_with(name)),
+            "{name}: {again}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_kept_connection_is_noticed_while_nobody_asks() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let address = serve_bytes(move |mut stream, _| {
+        let tell = tell.clone();
+        async move {
+            read_head(&mut stream).await;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let _ = tell.send(stream.read(&mut [0; 1]).await.is_ok_and(|read| read == 0));
+        }
+    })
+    .await;
+    let stage = Stage::at(&[address], "{gateway: {workers: 1}}");
+    stage.client.get(JWKS, As::Anyone).await.expect(200);
+    let closed = tokio::task::spawn_blocking(move || told.recv_timeout(Duration::from_secs(5)));
+    assert_eq!(closed.await.unwrap(), Ok(true), "closed on this side too");
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
     let address = serve_bytes(|mut stream, _| async move {
         read_head(&mut stream).await;
@@ -211,13 +275,12 @@ async fn an_answer_that_stops_in_the_middle_does_not_look_whole() {
     })
     .await;
     let stage = Stage::at(&[half], "{}");
-    let response = stage
-        .client
-        .request(Method::GET, JWKS, As::Anyone)
-        .send()
-        .await
-        .unwrap();
-    assert!(response.bytes().await.is_err());
+    let answer = async || {
+        let request = stage.client.request(Method::GET, JWKS, As::Anyone);
+        request.send().await?.bytes().await
+    };
+    // Broken off in its head or in its body: either way nobody takes it for an answer.
+    assert!(answer().await.is_err());
 }
 
 #[tokio::test]
