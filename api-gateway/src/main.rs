@@ -4,10 +4,6 @@ use api_gateway::access_log::Sink;
 use api_gateway::{Config, DEFAULTS, Gateway, NAME};
 use common::core::Core;
 
-/// A third of what was not the kernel's went into the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let live = common::config::load::<Config>(NAME, DEFAULTS).await?;

@@ -8,6 +8,7 @@ use metrics::gauge;
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
 
@@ -30,6 +31,9 @@ pub struct MySqlSettings {
 const RETRYABLE: [u16; 2] = [1205, 1213];
 const TRIES: u32 = 4;
 
+/// A connection that has been used within this time is taken to be alive.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// A pool whose sessions run at READ COMMITTED, in UTC, and wait at most 3 s for a lock. Connects on first use.
 pub fn pool(settings: &MySqlSettings) -> anyhow::Result<MySqlPool> {
     let url = settings
@@ -42,6 +46,16 @@ pub fn pool(settings: &MySqlSettings) -> anyhow::Result<MySqlPool> {
     let pool = MySqlPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(Duration::from_millis(settings.acquire_timeout_ms))
+        // Asking before each use whether the connection is alive would be one more round trip for every request.
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // At REPEATABLE READ a plain read before the lock makes double bookings possible.

@@ -61,12 +61,8 @@ impl Watch {
     async fn check(&self, state: &AppState) -> Result<(), Error> {
         let now = state.core.clock.now();
         let mut connection = state.db.acquire().await?;
-        let mut longest = None;
-        for subject in [&self.account, &self.address] {
-            let tally = throttles::find(&mut connection, subject).await?;
-            longest = longest.max(tally.and_then(|tally| tally.pause(now)));
-        }
-        match longest {
+        let tallies = throttles::find_both(&mut connection, [&self.account, &self.address]).await?;
+        match tallies.iter().filter_map(|tally| tally.pause(now)).max() {
             None => Ok(()),
             Some(pause) => {
                 metrics::counter!("user_login_throttled_total").increment(1);

@@ -29,19 +29,21 @@ impl Scope {
 /// Whose failures.
 pub type Subject = (Scope, [u8; 32]);
 
-/// What has been counted.
-pub async fn find(
+/// What has been counted under either of two subjects.
+pub async fn find_both(
     connection: &mut MySqlConnection,
-    (scope, subject): &Subject,
-) -> sqlx::Result<Option<Tally>> {
+    [(one_scope, one), (other_scope, other)]: [&Subject; 2],
+) -> sqlx::Result<Vec<Tally>> {
     sqlx::query_as!(
         Tally,
         r#"select failures, updated_at as "updated_at: _", blocked_until as "blocked_until: _"
-        from throttles where scope = ? and subject = ?"#,
-        scope.as_str(),
-        &subject[..]
+        from throttles where (scope = ? and subject = ?) or (scope = ? and subject = ?)"#,
+        one_scope.as_str(),
+        &one[..],
+        other_scope.as_str(),
+        &other[..]
     )
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await
 }
 
