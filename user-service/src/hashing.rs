@@ -65,6 +65,15 @@ impl Hasher {
         })))
     }
 
+    /// [`Error::Busy`] when whoever comes now would be turned away: for those who have work before their turn.
+    pub fn expect_room(&self) -> Result<(), Error> {
+        if self.0.queued.load(Ordering::Relaxed) < self.0.queue {
+            return Ok(());
+        }
+        metrics::counter!("user_password_shed_total").increment(1);
+        Err(Error::Busy)
+    }
+
     /// Wait for a core; [`Error::Busy`] when too many wait already or it takes too long.
     pub async fn turn(&self) -> Result<Turn, Error> {
         let inner = &self.0;
@@ -259,6 +268,15 @@ mod tests {
                 .iter()
                 .all(|refused| *refused)
         );
+        let (waiting, room) = tokio::join!(hasher.turn(), async { hasher.expect_room().is_ok() });
+        assert!(
+            waiting.is_err() && room,
+            "one waits, and there is room for one more"
+        );
+        let (one, two, room) = tokio::join!(hasher.turn(), hasher.turn(), async {
+            hasher.expect_room().is_ok()
+        });
+        assert!(one.is_err() && two.is_err() && !room, "two wait");
         drop(held);
         assert!(hasher.turn().await.is_ok(), "places in the queue were given back");
     }

@@ -40,6 +40,8 @@ struct Visitor<'a> {
 
 /// Log in.
 pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Result<LoggedIn, Error> {
+    // A flood must not ask the database for those whom nobody has time for.
+    state.hasher.expect_room()?;
     let key = key_of(&attempt.email);
     let nearest = credentials::find_nearest(&mut *state.db.acquire().await?, &key).await?;
     // Checking a password nobody has must cost what a check costs at one of the accounts that exist.
