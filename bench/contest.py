@@ -1,6 +1,7 @@
 """Starting the contestants, each on one core, and looking at what they use."""
 
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -17,10 +18,17 @@ APPS = ["USER-SERVICE", "APPOINTMENT-SERVICE", "MEDICAL-RECORD-SERVICE", "NOTIFI
 ANSWER = json.dumps({"items": [{"id": f"0190c3a0-0000-7000-8000-{n:012}", "status": "BOOKED"} for n in range(7)]})
 
 
+def free_ports(count):
+    """As many different ones: looked for one by one, the same could be found twice."""
+    with contextlib.ExitStack() as probes:
+        found = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in found:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in found]
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class Contest:
@@ -29,7 +37,7 @@ class Contest:
     def __init__(self, run, binaries, keys):
         self.run, self.binaries, self.keys = pathlib.Path(run), pathlib.Path(binaries), keys
         names = ["upstream", "nginx", "haproxy_hs256", "haproxy_es256", "discovery", "cached", "uncached", "limited"]
-        self.ports = {name: free_port() for name in names}
+        self.ports = dict(zip(names, free_ports(len(names))))
         self.ports["direct"] = self.ports["upstream"]
         self.processes, self.stopped = {}, threading.Event()
         self.credential = f"admin:{secrets.token_hex(16)}"

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from contest import free_port, registration, stat
+from contest import free_port, free_ports, registration, stat
 
 HERE = pathlib.Path(__file__).parent
 APP, RENEWAL_S, LEASE_S = "USER-SERVICE", 5, 15
@@ -124,7 +124,7 @@ def until(what, condition, pause=0.05, patience=60):
 
 def starts(registry, gateway, count):
     """Seconds from sending a registration to the first routed answer, and from a departure to the last one."""
-    ports = [free_port() for _ in range(count)]
+    ports = free_ports(count)
     process = instances(*ports)
     came, left = [], []
     status = lambda: gateway.ask(*UNSAFE, document={})[0]
@@ -146,7 +146,7 @@ def starts(registry, gateway, count):
 
 def kill(registry, gateway, request, number):
     """One of two instances dies. Failed answers, seconds until the last of them, seconds until the registry drops it."""
-    ports = [free_port(), free_port()]
+    ports = free_ports(2)
     processes, keys = [instances(port) for port in ports], [f"kill:{number}:{side}" for side in (0, 1)]
     paths = [f"/eureka/apps/{APP}/{key}" for key in keys]
     stopped = threading.Event()
