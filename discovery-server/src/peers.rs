@@ -1,7 +1,6 @@
 //! The other servers of this registry: each hears of every change that was made here, and is asked at the start
 //! for what it knows.
 
-mod foreign;
 mod link;
 
 use std::sync::Arc;

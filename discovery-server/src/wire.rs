@@ -2,6 +2,7 @@
 
 pub mod batch;
 mod fields;
+pub mod foreign;
 pub mod json;
 mod view;
 pub mod xml;

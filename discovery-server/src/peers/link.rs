@@ -12,13 +12,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Change, Standing, foreign};
+use super::{Change, Standing};
 use crate::AppState;
 use crate::domain::actor::{Actor, Power};
 use crate::domain::names::{AppName, InstanceId};
 use crate::error::Error;
 use crate::routes::{apply, everything_known};
 use crate::wire::batch::{Action, Ages, Batch, Item, Replies, Reply};
+use crate::wire::foreign;
 
 const LARGEST_BATCH: usize = 250;
 

@@ -4,38 +4,47 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 use serde_json::Value;
 
+use super::batch::{Action, Ages, Item};
+use super::fields::{Fields, Unreadable};
 use crate::domain::status::Status;
-use crate::wire::batch::{Action, Ages, Item};
 
-/// Every instance in `registry`, the peer's JSON document, as if the peer had told of each. `headers` came with it.
-pub(super) fn registrations(registry: &Value, headers: &HeaderMap) -> Vec<Item> {
+/// Every instance in `registry`, the peer's JSON document, as if the peer had told of each; what cannot be read is
+/// left out. `headers` came with it.
+pub fn registrations(registry: &Value, headers: &HeaderMap) -> Vec<Item> {
     // Ages are told by the peer's own clock, for the two clocks need not agree.
     let clock = headers.get(header::DATE).and_then(read_date);
     let apps = list(&registry["applications"]["application"]);
     apps.iter()
         .flat_map(|app| list(&app["instance"]))
-        .filter_map(|instance| registration(instance, clock))
+        .filter_map(|instance| registration(instance, clock).ok())
         .collect()
 }
 
-fn registration(instance: &Value, clock: Option<DateTime<Utc>>) -> Option<Item> {
-    let text = |name: &str| instance[name].as_str().map(str::to_owned);
-    let id = text("instanceId").or_else(|| text("hostName"))?;
-    let overridden = text("overriddenstatus").filter(|status| status != Status::Unknown.as_str());
+fn registration(instance: &Value, clock: Option<DateTime<Utc>>) -> Result<Item, Unreadable> {
+    let fields = Fields(instance.as_object().ok_or(Unreadable)?);
+    let status = fields.text("status")?;
+    let overridden = fields
+        .text("overriddenstatus")?
+        .filter(|status| status != Status::Unknown.as_str());
     let mut own = instance.clone();
-    if overridden.is_some() && overridden == text("status") {
+    if overridden.is_some() && overridden == status {
         // The peer tells only what counts. An operator's word counts above no other word of the instance than this.
         own["status"] = Status::Up.as_str().into();
     }
-    Some(Item {
-        app_name: text("app")?,
-        id,
-        last_dirty_timestamp: integer(&instance["lastDirtyTimestamp"]),
-        status: text("status"),
+    let heard = match fields.object("leaseInfo")? {
+        Some(lease) => lease.integer("lastRenewalTimestamp")?,
+        None => None,
+    };
+    let id = fields.text("instanceId")?.or(fields.text("hostName")?);
+    Ok(Item {
+        app_name: fields.text("app")?.ok_or(Unreadable)?,
+        id: id.ok_or(Unreadable)?,
+        last_dirty_timestamp: fields.integer("lastDirtyTimestamp")?,
+        status,
         overridden_status: overridden,
         ages: Ages {
-            heard_ms: age(&instance["leaseInfo"]["lastRenewalTimestamp"], clock),
-            changed_ms: age(&instance["lastUpdatedTimestamp"], clock),
+            heard_ms: age(heard, clock),
+            changed_ms: age(fields.integer("lastUpdatedTimestamp")?, clock),
             overridden_ms: None,
         },
         instance_info: Some(own),
@@ -52,13 +61,8 @@ fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// Some writers give numbers as text.
-fn integer(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.parse().ok())
-}
-
-fn age(at_ms: &Value, clock: Option<DateTime<Utc>>) -> Option<i64> {
-    let at = integer(at_ms).filter(|at| *at > 0)?;
+fn age(at_ms: Option<i64>, clock: Option<DateTime<Utc>>) -> Option<i64> {
+    let at = at_ms.filter(|at| *at > 0)?;
     Some(clock?.timestamp_millis().saturating_sub(at).max(0))
 }
 
