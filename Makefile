@@ -54,5 +54,5 @@ bench-gateway: ## the gateway beside nginx and HAProxy, which it installs; about
 bench-registry: ## how soon the gateway follows the registry, and what ten thousand instances cost; about six minutes
 	@bench/registry
 
-bench-logins: ## logins per second against bare password hashes; half a minute once it is built
+bench-logins: ## logins per second against bare password hashes; a minute once it is built
 	@dev/check logins

@@ -1,18 +1,23 @@
 //! Password hashing: never on an async worker, never more at once than there are cores, never a long queue.
+//!
+//! Whoever wants a hash takes a turn, and with it a core for each computation. There is one turn more than there are
+//! cores: while its owner still looks things up, all cores are busy.
 
-use std::sync::Arc;
+mod argon2id;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::Params;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PasswordSettings;
 use crate::domain::secrets::random;
 use crate::error::Error;
+use argon2id::Memory;
+pub use argon2id::Verified;
 
 /// Hashes and checks passwords with argon2id.
 #[derive(Clone)]
@@ -20,27 +25,21 @@ pub struct Hasher(Arc<Inner>);
 
 struct Inner {
     params: Params,
-    permits: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
     queued: AtomicUsize,
     queue: usize,
     patience: Duration,
     /// Of a password that nobody knows: checking against it takes as long as a real check.
     dummy: String,
+    /// As many as there were checks at once.
+    memories: Mutex<Vec<Memory>>,
 }
 
-/// The right to use one core for hashing.
+/// The right to compute hashes.
 pub struct Turn {
     hasher: Hasher,
     permit: Arc<OwnedSemaphorePermit>,
-}
-
-/// What checking a password told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// It is the password.
-    pub matches: bool,
-    /// The hash was made with weaker parameters than today's.
-    pub outdated: bool,
 }
 
 impl Hasher {
@@ -54,14 +53,16 @@ impl Hasher {
         } else {
             settings.hashes_at_once
         };
-        let dummy = hash(&params, &random::<32>())?;
+        let dummy = argon2id::hash(&params, &random::<32>())?;
         Ok(Self(Arc::new(Inner {
             params,
-            permits: Arc::new(Semaphore::new(at_once)),
+            turns: Arc::new(Semaphore::new(at_once + 1)),
+            cores: Arc::new(Semaphore::new(at_once)),
             queued: AtomicUsize::new(0),
             queue: settings.queue,
             patience: Duration::from_millis(settings.patience_ms),
             dummy,
+            memories: Mutex::default(),
         })))
     }
 
@@ -74,7 +75,7 @@ impl Hasher {
         Err(Error::Busy)
     }
 
-    /// Wait for a core; [`Error::Busy`] when too many wait already or it takes too long.
+    /// Wait for a turn; [`Error::Busy`] when too many wait already or it takes too long.
     pub async fn turn(&self) -> Result<Turn, Error> {
         let inner = &self.0;
         if inner.queued.fetch_add(1, Ordering::Relaxed) >= inner.queue {
@@ -83,7 +84,7 @@ impl Hasher {
             return Err(Error::Busy);
         }
         let place = Place(inner);
-        let permit = tokio::time::timeout(inner.patience, inner.permits.clone().acquire_owned()).await;
+        let permit = tokio::time::timeout(inner.patience, inner.turns.clone().acquire_owned()).await;
         drop(place);
         if let Ok(Ok(permit)) = permit {
             return Ok(Turn {
@@ -109,7 +110,7 @@ impl Turn {
     /// Hash a new password.
     pub async fn hash(&self, password: SecretString) -> Result<String, Error> {
         let inner = self.hasher.clone();
-        self.run(move || hash(&inner.0.params, password.expose_secret().as_bytes()))
+        self.run(move || argon2id::hash(&inner.0.params, password.expose_secret().as_bytes()))
             .await?
             .map_err(Error::from)
     }
@@ -125,7 +126,11 @@ impl Turn {
             let known = stored.is_some() && password.is_some();
             let stored = stored.unwrap_or_else(|| inner.0.dummy.clone());
             let password = password.unwrap_or_default();
-            let verified = verify(&inner.0.params, password.expose_secret().as_bytes(), &stored)?;
+            let mut memory = inner.0.memories().pop().unwrap_or_default();
+            let bytes = password.expose_secret().as_bytes();
+            let verified = argon2id::verify(&inner.0.params, bytes, &stored, &mut memory);
+            inner.0.memories().push(memory);
+            let verified = verified?;
             Ok(Verified {
                 matches: verified.matches && known,
                 ..verified
@@ -134,39 +139,35 @@ impl Turn {
         .await?
     }
 
-    /// Run `work` on a blocking thread. The permit goes along, so that a client who hangs up frees no core early.
+    /// Run `work` on a core, in a blocking thread. The permits go along, so that a client who hangs up frees no core
+    /// early.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let permit = self.permit.clone();
+        let core = self.hasher.core().await?;
         let job = tokio::task::spawn_blocking(move || {
             let result = work();
-            drop(permit);
+            drop((core, permit));
             result
         });
         job.await.map_err(|error| Error::Internal(error.into()))
     }
 }
 
-fn argon2(params: &Params) -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+impl Hasher {
+    /// Soon free: there are hardly more turns than cores.
+    async fn core(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let core = self.0.cores.clone().acquire_owned().await;
+        core.map_err(|error| Error::Internal(error.into()))
+    }
 }
 
-fn hash(params: &Params, password: &[u8]) -> anyhow::Result<String> {
-    let hash = argon2(params).hash_password_with_salt(password, &random::<16>());
-    Ok(hash
-        .map_err(|error| anyhow::anyhow!("a password could not be hashed: {error}"))?
-        .to_string())
-}
-
-fn verify(params: &Params, password: &[u8], stored: &str) -> Result<Verified, Error> {
-    let unreadable = |error| anyhow::anyhow!("a stored password hash cannot be read: {error}");
-    let hash = PasswordHash::new(stored).map_err(unreadable)?;
-    let made_with = Params::try_from(&hash).map_err(|error| anyhow::anyhow!("stored parameters: {error}"))?;
-    let outdated = made_with.m_cost() < params.m_cost() || made_with.t_cost() < params.t_cost();
-    let matches = argon2(params).verify_password(password, &hash).is_ok();
-    Ok(Verified { matches, outdated })
+impl Inner {
+    fn memories(&self) -> std::sync::MutexGuard<'_, Vec<Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
@@ -254,9 +255,28 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the work runs on a blocking thread")]
+    async fn two_turns_on_one_core_compute_one_after_the_other() {
+        let hasher = Hasher::new(&settings()).unwrap();
+        let (one, two) = (hasher.turn().await.unwrap(), hasher.turn().await.unwrap());
+        let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = || {
+            let (at_once, most) = (at_once.clone(), most.clone());
+            move || {
+                most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(50));
+                at_once.fetch_sub(1, Ordering::SeqCst);
+            }
+        };
+        let (first, second) = tokio::join!(one.run(work()), two.run(work()));
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
     async fn a_full_queue_and_a_long_wait_are_refused() {
         let hasher = Hasher::new(&settings()).unwrap();
-        let held = hasher.turn().await.unwrap();
+        let held = [hasher.turn().await.unwrap(), hasher.turn().await.unwrap()];
         let (first, second) = (hasher.turn(), hasher.turn());
         let third = async {
             tokio::task::yield_now().await;

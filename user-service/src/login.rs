@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::second_factor::{self, Checked};
 use crate::sessions::{self, Reason, Tokens};
 use crate::state::AppState;
-use crate::store::credentials;
+use crate::store::credentials::{self, Entrant};
 use crate::throttle::Watch;
 
 /// What somebody claims to be.
@@ -43,15 +43,22 @@ pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Resul
     // A flood must not ask the database for those whom nobody has time for.
     state.hasher.expect_room()?;
     let key = key_of(&attempt.email);
-    let nearest = credentials::find_nearest(&mut *state.db.acquire().await?, &key).await?;
+    let network = client.network();
+    let nearest = credentials::find_nearest(&mut *state.db.acquire().await?, &key, &network).await?;
     // Checking a password nobody has must cost what a check costs at one of the accounts that exist.
-    let stored = nearest.as_ref().map(|(_, nearest)| nearest.password_hash.clone());
-    let user = nearest.filter(|(is_it, _)| *is_it).map(|(_, user)| user);
-    let id = user.as_ref().map(|user| user.id);
-    let visitor = Visitor {
+    let stored = nearest
+        .as_ref()
+        .map(|nearest| nearest.credentials.password_hash.clone());
+    let nearest = nearest.filter(|nearest| nearest.is_it);
+    let watch = match &nearest {
+        Some(found) => Watch::at(found.credentials.id, found.knows_network, &network),
+        None => Watch::at_nobody(&key, &network),
+    };
+    let user = nearest.map(|nearest| nearest.credentials);
+    let mut visitor = Visitor {
         client,
-        watch: Watch::of(state, id, &key, client).await?,
-        user: id,
+        watch,
+        user: user.as_ref().map(|user| user.id),
     };
     let turn = visitor.watch.turn(state).await?;
     let typed = password::normalized(&attempt.password);
@@ -65,7 +72,7 @@ pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Resul
         Some(typed) if verified.outdated => Some(turn.hash(typed).await?),
         _ => None,
     };
-    // A code that comes along may be a guess: those, too, are looked at one per core.
+    // A code that comes along may be a guess: those, too, are looked at in turn.
     let turn = Some(turn).filter(|_| attempt.code.is_some());
     let entered = enter(state, user, &attempt, &visitor, stronger).await;
     let result = match entered {
@@ -93,7 +100,11 @@ async fn enter(
     stronger: Option<String>,
 ) -> Result<LoggedIn, Error> {
     let mut change = Change::begin(state).await?;
-    let current = credentials::lock(change.db(), user.id)
+    let Entrant {
+        credentials: current,
+        second_factor: stored,
+        open_sessions,
+    } = credentials::lock_entrant(change.db(), user.id)
         .await?
         .ok_or(Error::WrongCredentials)?;
     // The account may have changed while the password was being checked.
@@ -107,26 +118,27 @@ async fn enter(
             .about(user.id)
             .from(client.network())
     };
-    let recovery_codes =
-        match second_factor::check(state, &mut change, (&current, client), attempt.code.as_ref()).await? {
-            Checked::Passed => Vec::new(),
-            Checked::Enrolled(codes) => {
-                sessions::end_all(&mut change, current.id, None, Reason::SecondFactorChanged).await?;
-                change.note(entry("second_factor.enrolled"));
-                codes
-            }
-            Checked::Missing => return Err(Error::SecondFactorRequired),
-            Checked::Wrong => return Err(Error::WrongCode),
-            Checked::MustEnrol { secret, otpauth_url } => {
-                change.commit().await?;
-                return Err(Error::EnrolmentRequired { secret, otpauth_url });
-            }
-        };
+    let presented = (stored, attempt.code.as_ref());
+    let recovery_codes = match second_factor::check(state, &mut change, (&current, client), presented).await?
+    {
+        Checked::Passed => Vec::new(),
+        Checked::Enrolled(codes) => {
+            sessions::end_all(&mut change, current.id, None, Reason::SecondFactorChanged).await?;
+            change.note(entry("second_factor.enrolled"));
+            codes
+        }
+        Checked::Missing => return Err(Error::SecondFactorRequired),
+        Checked::Wrong => return Err(Error::WrongCode),
+        Checked::MustEnrol { secret, otpauth_url } => {
+            change.commit().await?;
+            return Err(Error::EnrolmentRequired { secret, otpauth_url });
+        }
+    };
     visitor.watch.succeeded(&mut change).await?;
     if let Some(stronger) = stronger {
         credentials::rehash(change.db(), current.id, &current.password_hash, &stronger).await?;
     }
-    let tokens = sessions::begin(state, &mut change, &current, client).await?;
+    let tokens = sessions::begin(state, &mut change, (&current, open_sessions), client).await?;
     change.note(entry("login"));
     change.commit().await?;
     Ok(LoggedIn {

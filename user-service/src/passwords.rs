@@ -45,7 +45,7 @@ pub async fn confirm_own(
     let user = credentials::find(&mut *state.db.acquire().await?, caller.id)
         .await?
         .ok_or(Error::NotFound)?;
-    let watch = Watch::of(state, Some(user.id), "", client).await?;
+    let mut watch = Watch::at_own(state, user.id, client).await?;
     let turn = watch.turn(state).await?;
     let verified = turn
         .verify(password::normalized(typed), Some(user.password_hash.clone()))

@@ -27,14 +27,13 @@ pub enum Checked {
     MustEnrol { secret: String, otpauth_url: String },
 }
 
-/// Check the second factor of `user`, whose row is locked, at a login from `client`.
+/// Check `code` against the second factor that is `stored` of `user`, whose row is locked, at a login from `client`.
 pub async fn check(
     state: &AppState,
     change: &mut Change,
     (user, client): (&Credentials, &Client),
-    code: Option<&SecretString>,
+    (stored, code): (Option<Stored>, Option<&SecretString>),
 ) -> Result<Checked, Error> {
-    let stored = second_factors::find(change.db(), user.id).await?;
     let required = is_required(state, user.role);
     match (stored, code) {
         (Some(stored), None) if stored.confirmed_at.is_some() => Ok(Checked::Missing),

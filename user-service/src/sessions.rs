@@ -58,11 +58,11 @@ pub struct Tokens {
     pub refresh_life: i64,
 }
 
-/// Begin a session of `user`, whose row is locked.
+/// Begin a session of `user`, whose row is locked, beside the `open` ones.
 pub async fn begin(
     state: &AppState,
     change: &mut Change,
-    user: &Credentials,
+    (user, open): (&Credentials, i64),
     client: &Client,
 ) -> Result<Tokens, Error> {
     let now = change.now();
@@ -83,7 +83,9 @@ pub async fn begin(
         expires_at: now + life,
     };
     sessions::insert(change.db(), &session).await?;
-    end_surplus(state, change, user.id).await?;
+    if open >= state.settings().session.at_most {
+        end_surplus(state, change, user.id).await?;
+    }
     issue(state, user, &rotation, (now, now + life))
 }
 

@@ -21,48 +21,65 @@ use crate::store::throttles::{self, Scope, Subject};
 pub struct Watch {
     account: Subject,
     address: Subject,
+    /// Something was counted at the account when it was last looked at.
+    has_failures: bool,
 }
 
 impl Watch {
-    /// The counters for `client` at the account of `user`, or at an address of mail that nobody has.
+    /// The counters for a client in `network` at the account of `user`.
     ///
-    /// A client at an address from which the owner has logged in before is counted apart: strangers elsewhere
-    /// cannot lock the owner out.
-    pub async fn of(
-        state: &AppState,
-        user: Option<UserId>,
-        email_key: &str,
-        client: &Client,
-    ) -> Result<Self, Error> {
-        let network = client.network();
-        // Asked also for nobody, so that it takes the same time.
-        let id = user.unwrap_or(UserId::from(uuid::Uuid::nil()));
-        let known = sessions::knows_address(&mut *state.db.acquire().await?, id, &network).await?;
-        let account = match user {
-            Some(_) if known => of_device(id, &network),
-            Some(_) => of_account(id),
-            None => (Scope::Account, fingerprint(&[b"nobody", email_key.as_bytes()])),
+    /// A client in a network from which the owner has logged in before is counted apart: strangers elsewhere cannot
+    /// lock the owner out.
+    pub fn at(user: UserId, is_known: bool, network: &str) -> Self {
+        let account = if is_known {
+            of_device(user, network)
+        } else {
+            of_account(user)
         };
-        Ok(Self {
-            account,
-            address: (Scope::Address, fingerprint(&[network.as_bytes()])),
-        })
+        Self::of(account, network)
     }
 
-    /// Go on with the right to use a core, or [`Error::Throttled`]. Looked at once more when it is our turn: no more
-    /// guesses are looked at than there are cores.
-    pub async fn turn(&self, state: &AppState) -> Result<Turn, Error> {
+    /// The counters for a client in `network` at an address of mail that nobody has.
+    pub fn at_nobody(email_key: &str, network: &str) -> Self {
+        let account = (Scope::Account, fingerprint(&[b"nobody", email_key.as_bytes()]));
+        Self::of(account, network)
+    }
+
+    /// The counters for `client`, who is logged in as `user`.
+    pub async fn at_own(state: &AppState, user: UserId, client: &Client) -> Result<Self, Error> {
+        let network = client.network();
+        let is_known = sessions::knows_address(&mut *state.db.acquire().await?, user, &network).await?;
+        Ok(Self::at(user, is_known, &network))
+    }
+
+    fn of(account: Subject, network: &str) -> Self {
+        Self {
+            account,
+            address: (Scope::Address, fingerprint(&[network.as_bytes()])),
+            has_failures: false,
+        }
+    }
+
+    /// Go on with the right to compute hashes, or [`Error::Throttled`]. Looked at once more when it is our turn: no
+    /// more guesses slip through side by side than there are turns.
+    pub async fn turn(&mut self, state: &AppState) -> Result<Turn, Error> {
         self.check(state).await?;
         let turn = state.hasher.turn().await?;
         self.check(state).await?;
         Ok(turn)
     }
 
-    async fn check(&self, state: &AppState) -> Result<(), Error> {
+    async fn check(&mut self, state: &AppState) -> Result<(), Error> {
         let now = state.core.clock.now();
         let mut connection = state.db.acquire().await?;
         let tallies = throttles::find_both(&mut connection, [&self.account, &self.address]).await?;
-        match tallies.iter().filter_map(|tally| tally.pause(now)).max() {
+        self.has_failures = tallies[0].is_some();
+        match tallies
+            .iter()
+            .flatten()
+            .filter_map(|tally| tally.pause(now))
+            .max()
+        {
             None => Ok(()),
             Some(pause) => {
                 metrics::counter!("user_login_throttled_total").increment(1);
@@ -95,7 +112,10 @@ impl Watch {
 
     /// Forget the account's failures. Those of the address stay: else one good account would open the way to all.
     pub async fn succeeded(&self, change: &mut Change) -> Result<(), Error> {
-        Ok(throttles::forget(change.db(), &self.account).await?)
+        if self.has_failures {
+            throttles::forget(change.db(), &self.account).await?;
+        }
+        Ok(())
     }
 }
 

@@ -108,7 +108,7 @@ pub async fn confirm(
     client: Client,
     Json(body): Json<Confirm>,
 ) -> Result<Json<RecoveryCodes>, Error> {
-    let watch = Watch::of(&state, Some(caller.id), "", &client).await?;
+    let mut watch = Watch::at_own(&state, caller.id, &client).await?;
     let _turn = watch.turn(&state).await?;
     let mut change = Change::begin(&state).await?;
     let user = credentials::lock(change.db(), caller.id)
@@ -141,7 +141,7 @@ pub async fn remove(
         )
         .into());
     }
-    let watch = Watch::of(&state, Some(caller.id), "", &client).await?;
+    let watch = Watch::at_own(&state, caller.id, &client).await?;
     let (user, _turn) = confirm_own(
         &state,
         &caller,

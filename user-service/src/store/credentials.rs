@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use common::ids::UserId;
 use sqlx::MySqlConnection;
 
+use super::second_factors::Stored as SecondFactor;
 use super::unreadable;
 use crate::domain::user::Credentials;
 
@@ -14,6 +15,20 @@ struct Row {
     role: String,
     status: String,
     password_hash: String,
+}
+
+/// The credentials among the columns of a wider row.
+macro_rules! credentials_of {
+    ($row:ident) => {
+        Credentials::try_from(Row {
+            id: $row.id,
+            name: $row.name,
+            email: $row.email,
+            role: $row.role,
+            status: $row.status,
+            password_hash: $row.password_hash,
+        })
+    };
 }
 
 /// What the login needs, by canonical e-mail address.
@@ -28,31 +43,37 @@ pub async fn find_by_email(connection: &mut MySqlConnection, key: &str) -> sqlx:
     row.map(Credentials::try_from).transpose()
 }
 
-/// What the login needs of the account with the canonical address `key` (and true), or of the one whose address
-/// follows it. One query for both, so that neither takes longer.
+/// The account that a login is tried at, or the one it costs as much as.
+pub struct Nearest {
+    /// The address asked for is this account's.
+    pub is_it: bool,
+    /// Somebody logged in to this account from the network asked for before.
+    pub knows_network: bool,
+    pub credentials: Credentials,
+}
+
+/// What the login needs of the account with the canonical address `key`, or of the one whose address follows it. One
+/// query for both, so that neither takes longer.
 pub async fn find_nearest(
     connection: &mut MySqlConnection,
     key: &str,
-) -> sqlx::Result<Option<(bool, Credentials)>> {
+    network: &str,
+) -> sqlx::Result<Option<Nearest>> {
     let row = sqlx::query!(
-        r#"select email_key, id as "id: UserId", name, email, role, status, password_hash
+        r#"select email_key, id as "id: UserId", name, email, role, status, password_hash,
+            exists(select 1 from sessions where user_id = users.id and address = ?) as "knows_network: bool"
         from users where email_key >= ? order by email_key limit 1"#,
+        network,
         key
     )
     .fetch_optional(connection)
     .await?;
-    let found = row.map(|row| {
-        let credentials = Row {
-            id: row.id,
-            name: row.name,
-            email: row.email,
-            role: row.role,
-            status: row.status,
-            password_hash: row.password_hash,
-        };
-        Credentials::try_from(credentials).map(|credentials| (row.email_key == key, credentials))
-    });
-    found.transpose()
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Nearest {
+        is_it: row.email_key == key,
+        knows_network: row.knows_network,
+        credentials: credentials_of!(row)?,
+    }))
 }
 
 /// What the login needs, by id.
@@ -77,6 +98,43 @@ pub async fn lock(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<
     .fetch_optional(connection)
     .await?;
     row.map(Credentials::try_from).transpose()
+}
+
+/// An account whose row is locked, with all that a login asks for.
+pub struct Entrant {
+    pub credentials: Credentials,
+    pub second_factor: Option<SecondFactor>,
+    /// Sessions that have not been ended.
+    pub open_sessions: i64,
+}
+
+/// What [`lock`] gives and does, and in the same round trip what else the login asks for.
+pub async fn lock_entrant(connection: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<Entrant>> {
+    let row = sqlx::query!(
+        r#"select id as "id: UserId", name, email, role, status, password_hash,
+            secret_sealed as "secret?", confirmed_at as "confirmed_at: DateTime<Utc>", last_step as "last_step?",
+            (select count(*) from sessions where sessions.user_id = users.id and ended_at is null)
+                as "open_sessions!"
+        from users left join second_factors on second_factors.user_id = users.id
+        where id = ? for update"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let second_factor = row
+        .secret
+        .zip(row.last_step)
+        .map(|(secret, last_step)| SecondFactor {
+            secret,
+            confirmed_at: row.confirmed_at,
+            last_step,
+        });
+    Ok(Some(Entrant {
+        credentials: credentials_of!(row)?,
+        second_factor,
+        open_sessions: row.open_sessions,
+    }))
 }
 
 /// Set a new password.

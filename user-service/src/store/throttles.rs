@@ -29,14 +29,14 @@ impl Scope {
 /// Whose failures.
 pub type Subject = (Scope, [u8; 32]);
 
-/// What has been counted under either of two subjects.
+/// What has been counted under each of two subjects of different scopes.
 pub async fn find_both(
     connection: &mut MySqlConnection,
     [(one_scope, one), (other_scope, other)]: [&Subject; 2],
-) -> sqlx::Result<Vec<Tally>> {
-    sqlx::query_as!(
-        Tally,
-        r#"select failures, updated_at as "updated_at: _", blocked_until as "blocked_until: _"
+) -> sqlx::Result<[Option<Tally>; 2]> {
+    let rows = sqlx::query!(
+        r#"select scope, failures, updated_at as "updated_at: DateTime<Utc>",
+            blocked_until as "blocked_until: DateTime<Utc>"
         from throttles where (scope = ? and subject = ?) or (scope = ? and subject = ?)"#,
         one_scope.as_str(),
         &one[..],
@@ -44,7 +44,16 @@ pub async fn find_both(
         &other[..]
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    let mut tallies = [None, None];
+    for row in rows {
+        tallies[usize::from(row.scope == other_scope.as_str())] = Some(Tally {
+            failures: row.failures,
+            updated_at: row.updated_at,
+            blocked_until: row.blocked_until,
+        });
+    }
+    Ok(tallies)
 }
 
 /// What has been counted, keeping others from counting until the transaction ends.
