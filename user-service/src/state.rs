@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
 use axum::extract::FromRef;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub db: MySqlPool,
     pub secrets: Arc<Secrets>,
     pub hasher: Hasher,
+    /// Failed attempts that this instance has counted.
+    pub failures: AtomicU64,
     pub keyring: Keyring,
     pub feed: Feed,
     pub outbox: Outbox,
@@ -55,6 +58,7 @@ impl AppState {
         let cursors = Cursors::new(settings.master.key.as_ref().unwrap_or(&"".into()));
         Ok(Self(Arc::new(Parts {
             hasher: Hasher::new(&settings.password)?,
+            failures: AtomicU64::new(0),
             keyring: Keyring::new(secrets.clone(), live.clone(), published),
             feed: Feed::new(db.clone(), core.verifier.revocations().clone()),
             services: Services::parse(&settings)?,

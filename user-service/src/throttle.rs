@@ -1,5 +1,7 @@
 //! Failed attempts are counted where every instance sees them, and looked at before a password is.
 
+use std::sync::atomic::Ordering;
+
 use chrono::DateTime;
 use chrono::Utc;
 use common::ids::UserId;
@@ -60,12 +62,15 @@ impl Watch {
         }
     }
 
-    /// Go on with the right to compute hashes, or [`Error::Throttled`]. Looked at once more when it is our turn: no
-    /// more guesses slip through side by side than there are turns.
+    /// Go on with the right to compute hashes, or [`Error::Throttled`]. Looked at once more if something failed here
+    /// while we waited for our turn: no more guesses slip through side by side than there are turns.
     pub async fn turn(&mut self, state: &AppState) -> Result<Turn, Error> {
+        let failures = state.failures.load(Ordering::Acquire);
         self.check(state).await?;
         let turn = state.hasher.turn().await?;
-        self.check(state).await?;
+        if state.failures.load(Ordering::Acquire) != failures {
+            self.check(state).await?;
+        }
         Ok(turn)
     }
 
@@ -96,10 +101,10 @@ impl Watch {
             change.note(entry.clone().with("paused", paused));
             change.commit().await
         };
-        mysql::retry(Error::is_retryable, count)
-            .await
-            .err()
-            .unwrap_or(answer)
+        let counted = mysql::retry(Error::is_retryable, count).await;
+        // Said before our turn ends: whoever takes it next must know.
+        state.failures.fetch_add(1, Ordering::Release);
+        counted.err().unwrap_or(answer)
     }
 
     /// Count a failure; true if it is the one that begins a pause.

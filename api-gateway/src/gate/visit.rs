@@ -26,7 +26,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const UNMATCHED: &str = "unmatched";
 
 /// The other end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
     pub address: IpAddr,
     pub is_tls: bool,

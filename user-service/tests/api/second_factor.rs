@@ -55,6 +55,33 @@ pub async fn enrol(app: &TestApp, user: &User) -> (String, Vec<Value>) {
 }
 
 #[tokio::test]
+async fn one_that_is_set_up_while_the_password_is_checked_counts() {
+    let app = TestApp::start().await;
+    let user = app.patient("ann").await;
+    // As the end of setting up: the account's row first, then the second factor.
+    let mut tx = app.db.begin().await.unwrap();
+    sqlx::query("select id from users where email_key = ? for update")
+        .bind(&user.email)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    let setting_up = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        sqlx::query(
+            "insert into second_factors (user_id, secret_sealed, created_at, confirmed_at, last_step)
+            select id, 'x', now(), now(), 0 from users where email_key = ?",
+        )
+        .bind(&user.email)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(app.login_as(&user.email, PASSWORD), setting_up);
+    assert_eq!(answer.problem(401), "second-factor-required");
+}
+
+#[tokio::test]
 async fn once_set_up_a_code_is_needed_and_good_once() {
     let app = TestApp::start_with_clock().await;
     let user = app.patient("ann").await;
