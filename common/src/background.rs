@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +44,24 @@ impl Background {
                 tracing::error!(task = name, "background task panicked");
             }
         });
+    }
+
+    /// Run `work` of the current request to its end, also if the client goes away; it is waited for at the stop.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub async fn finish<F>(&self, work: F) -> Result<F::Output, JoinError>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let context = RequestContext::current();
+        let work = async move {
+            match context {
+                Some(context) => context.scope(work).await,
+                None => work.await,
+            }
+        };
+        self.tasks.spawn(work).await
     }
 
     /// The names of all tasks that were ever started, sorted.

@@ -172,6 +172,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn settings() -> PasswordSettings {
@@ -280,14 +282,11 @@ mod tests {
         let (first, second) = (hasher.turn(), hasher.turn());
         let third = async {
             tokio::task::yield_now().await;
-            hasher.turn().await
+            hasher.turn().now_or_never()
         };
         let (first, second, third) = tokio::join!(first, second, third);
-        assert!(
-            [first.is_err(), second.is_err(), third.is_err()]
-                .iter()
-                .all(|refused| *refused)
-        );
+        assert!(third.is_some_and(|third| third.is_err()), "refused at once");
+        assert!(first.is_err() && second.is_err(), "not for ever");
         let (waiting, room) = tokio::join!(hasher.turn(), async { hasher.expect_room().is_ok() });
         assert!(
             waiting.is_err() && room,

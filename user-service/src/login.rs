@@ -10,6 +10,7 @@ use crate::domain::email::Email;
 use crate::domain::password;
 use crate::domain::user::{Credentials, Status};
 use crate::error::Error;
+use crate::hashing::Turn;
 use crate::second_factor::{self, Checked};
 use crate::sessions::{self, Reason, Tokens};
 use crate::state::AppState;
@@ -64,8 +65,9 @@ pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Resul
     let typed = password::normalized(&attempt.password);
     let verified = turn.verify(typed.clone(), stored).await?;
     let Some(user) = user.filter(|user| verified.matches && user.status == Status::Active) else {
+        let wrong = Error::WrongCredentials;
         return Err(visitor
-            .refused(state, "wrong credentials", Error::WrongCredentials)
+            .refused(state, Some(turn), "wrong credentials", wrong)
             .await);
     };
     let stronger = match typed {
@@ -75,12 +77,10 @@ pub async fn login(state: &AppState, attempt: Attempt, client: &Client) -> Resul
     // A code that comes along may be a guess: those, too, are looked at in turn.
     let turn = Some(turn).filter(|_| attempt.code.is_some());
     let entered = enter(state, user, &attempt, &visitor, stronger).await;
-    let result = match entered {
-        Err(Error::WrongCode) => Err(visitor.refused(state, "wrong code", Error::WrongCode).await),
+    match entered {
+        Err(Error::WrongCode) => Err(visitor.refused(state, turn, "wrong code", Error::WrongCode).await),
         other => other,
-    };
-    drop(turn);
-    result
+    }
 }
 
 /// What is no address belongs to nobody; its failures are counted all the same.
@@ -134,7 +134,7 @@ async fn enter(
             return Err(Error::EnrolmentRequired { secret, otpauth_url });
         }
     };
-    visitor.watch.succeeded(&mut change).await?;
+    visitor.watch.succeeded(state, &mut change).await?;
     if let Some(stronger) = stronger {
         credentials::rehash(change.db(), current.id, &current.password_hash, &stronger).await?;
     }
@@ -150,10 +150,16 @@ async fn enter(
 
 impl Visitor<'_> {
     /// Count and remember the failure; what to answer.
-    async fn refused(&self, state: &AppState, reason: &'static str, answer: Error) -> Error {
+    async fn refused(
+        &self,
+        state: &AppState,
+        turn: Option<Turn>,
+        reason: &'static str,
+        answer: Error,
+    ) -> Error {
         let mut entry = Entry::refused("login", reason).from(self.client.network());
         entry.user = self.user;
         metrics::counter!("user_login_refused_total").increment(1);
-        self.watch.refused(state, &entry, answer).await
+        self.watch.refused(state, turn, entry, answer).await
     }
 }

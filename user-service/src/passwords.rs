@@ -59,7 +59,7 @@ pub async fn confirm_own(
         .in_session(caller.session)
         .from(client.network());
     let answer = Error::invalid(pointer, "is not your password");
-    Err(watch.refused(state, &entry, answer).await)
+    Err(watch.refused(state, Some(turn), entry, answer).await)
 }
 
 /// Change the caller's password and end every other session.

@@ -1,6 +1,7 @@
 //! Failed attempts are counted where every instance sees them, and looked at before a password is.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -18,6 +19,11 @@ use crate::state::AppState;
 use crate::store::sessions;
 use crate::store::throttles::{self, Scope, Subject};
 
+/// How long a failure that cannot be counted is tried again, its turn held.
+const INSISTENCE: Duration = Duration::from_secs(5);
+/// Between two such tries.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What the attempts of one client at one account are counted by.
 #[derive(Debug, Clone)]
 pub struct Watch {
@@ -25,6 +31,8 @@ pub struct Watch {
     address: Subject,
     /// Something was counted at the account when it was last looked at.
     has_failures: bool,
+    /// How many failures this instance had counted then.
+    as_of: u64,
 }
 
 impl Watch {
@@ -59,23 +67,28 @@ impl Watch {
             account,
             address: (Scope::Address, fingerprint(&[network.as_bytes()])),
             has_failures: false,
+            as_of: 0,
         }
     }
 
     /// Go on with the right to compute hashes, or [`Error::Throttled`]. Looked at once more if something failed here
     /// while we waited for our turn: no more guesses slip through side by side than there are turns.
     pub async fn turn(&mut self, state: &AppState) -> Result<Turn, Error> {
-        let failures = state.failures.load(Ordering::Acquire);
         self.check(state).await?;
         let turn = state.hasher.turn().await?;
-        if state.failures.load(Ordering::Acquire) != failures {
+        if self.is_outdated(state) {
             self.check(state).await?;
         }
         Ok(turn)
     }
 
+    fn is_outdated(&self, state: &AppState) -> bool {
+        state.failures.load(Ordering::Acquire) != self.as_of
+    }
+
     async fn check(&mut self, state: &AppState) -> Result<(), Error> {
         let now = state.core.clock.now();
+        self.as_of = state.failures.load(Ordering::Acquire);
         let mut connection = state.db.acquire().await?;
         let tallies = throttles::find_both(&mut connection, [&self.account, &self.address]).await?;
         self.has_failures = tallies[0].is_some();
@@ -93,18 +106,44 @@ impl Watch {
         }
     }
 
-    /// Count and remember a failure; what to answer. One that could not be counted must not be one more free guess.
-    pub async fn refused(&self, state: &AppState, entry: &Entry, answer: Error) -> Error {
-        let count = || async {
-            let mut change = Change::begin(state).await?;
-            let paused = self.failed(state, &mut change).await?;
-            change.note(entry.clone().with("paused", paused));
-            change.commit().await
-        };
-        let counted = mysql::retry(Error::is_retryable, count).await;
-        // Said before our turn ends: whoever takes it next must know.
-        state.failures.fetch_add(1, Ordering::Release);
-        counted.err().unwrap_or(answer)
+    /// Count and remember a failure, and end the turn; what to answer.
+    ///
+    /// A client who hangs up does not take the failure along, and one that cannot be counted keeps its turn for a
+    /// while: neither makes a guess cheaper.
+    pub async fn refused(&self, state: &AppState, turn: Option<Turn>, entry: Entry, answer: Error) -> Error {
+        let (watch, of) = (self.clone(), state.clone());
+        let counting = state.core.background.finish(async move {
+            let counted = watch.insist(&of, &entry).await;
+            // Said before the turn ends: whoever takes it next must know.
+            of.failures.fetch_add(1, Ordering::Release);
+            drop(turn);
+            counted
+        });
+        match counting.await {
+            Ok(Ok(())) => answer,
+            Ok(Err(uncounted)) => uncounted,
+            Err(panicked) => Error::Internal(panicked.into()),
+        }
+    }
+
+    async fn insist(&self, state: &AppState, entry: &Entry) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            match mysql::retry(Error::is_retryable, || self.remember(state, entry)).await {
+                Err(error) if begun.elapsed() < INSISTENCE => {
+                    tracing::warn!(%error, "a failed attempt cannot be counted; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn remember(&self, state: &AppState, entry: &Entry) -> Result<(), Error> {
+        let mut change = Change::begin(state).await?;
+        let paused = self.failed(state, &mut change).await?;
+        change.note(entry.clone().with("paused", paused));
+        change.commit().await
     }
 
     /// Count a failure; true if it is the one that begins a pause.
@@ -116,8 +155,8 @@ impl Watch {
     }
 
     /// Forget the account's failures. Those of the address stay: else one good account would open the way to all.
-    pub async fn succeeded(&self, change: &mut Change) -> Result<(), Error> {
-        if self.has_failures {
+    pub async fn succeeded(&self, state: &AppState, change: &mut Change) -> Result<(), Error> {
+        if self.has_failures || self.is_outdated(state) {
             throttles::forget(change.db(), &self.account).await?;
         }
         Ok(())

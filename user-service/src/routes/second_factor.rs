@@ -109,7 +109,7 @@ pub async fn confirm(
     Json(body): Json<Confirm>,
 ) -> Result<Json<RecoveryCodes>, Error> {
     let mut watch = Watch::at_own(&state, caller.id, &client).await?;
-    let _turn = watch.turn(&state).await?;
+    let turn = watch.turn(&state).await?;
     let mut change = Change::begin(&state).await?;
     let user = credentials::lock(change.db(), caller.id)
         .await?
@@ -118,7 +118,7 @@ pub async fn confirm(
         drop(change);
         let answer = Error::invalid("/code", "is not the code that the app shows now");
         let entry = wrong_code("second_factor.enrolled", &caller, &client);
-        return Err(watch.refused(&state, &entry, answer).await);
+        return Err(watch.refused(&state, Some(turn), entry, answer).await);
     };
     changed(change, (&caller, &client), "second_factor.enrolled").await?;
     let recovery_codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
@@ -142,7 +142,7 @@ pub async fn remove(
         .into());
     }
     let watch = Watch::at_own(&state, caller.id, &client).await?;
-    let (user, _turn) = confirm_own(
+    let (user, turn) = confirm_own(
         &state,
         &caller,
         ("/current_password", &body.current_password),
@@ -160,7 +160,7 @@ pub async fn remove(
         drop(change);
         let answer = Error::invalid("/code", "is wrong or was used");
         let entry = wrong_code("second_factor.removed", &caller, &client);
-        return Err(watch.refused(&state, &entry, answer).await);
+        return Err(watch.refused(&state, Some(turn), entry, answer).await);
     }
     second_factors::remove(change.db(), user.id).await?;
     changed(change, (&caller, &client), "second_factor.removed").await?;

@@ -109,6 +109,40 @@ async fn a_paused_login_takes_the_same_time_whoever_it_is() {
     assert_alike("paused login", &emails, &times);
 }
 
+/// For an address that nobody has, its neighbour's account is read: how much there is must not show.
+#[tokio::test]
+async fn a_neighbour_with_many_sessions_makes_nobody_stand_out() {
+    let clock = Clock::fixed(Clock::System.now());
+    let app = TestApp::start_with("throttle: {address_failures: 1000000}", clock).await;
+    people(&app).await;
+    // None from here: that one would be found at once.
+    sqlx::query("delete from sessions")
+        .execute(&app.db)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into sessions (id, user_id, salt, generation, rotated_at, client, address, user_agent,
+            created_at, last_used_at, expires_at)
+        with recursive n (i) as (select 1 union all select i + 1 from n where i < 100)
+        select unhex(replace(uuid(), '-', '')), id, repeat('s', 16), 1, now(), repeat('c', 32), '203.0.113.9', '',
+            now(), now(), now() + interval 30 day
+        from users join n one join n other where email_key = ?",
+    )
+    .bind(SUSPENDED)
+    .execute(&app.db)
+    .await
+    .unwrap();
+    let emails = [UNKNOWN, KNOWN];
+    for email in emails {
+        for _ in 0..5 {
+            app.login_as(email, WRONG).await.expect(401);
+        }
+    }
+    let attempt = async |email: &str| drop(app.login_as(email, WRONG).await.expect(429));
+    let times = times(&emails, attempt).await;
+    assert_alike("beside many sessions", &emails, &times);
+}
+
 #[tokio::test]
 async fn asking_for_a_reset_takes_the_same_time_whoever_it_is() {
     let app = TestApp::start_with("password_reset: {per_hour: 1000000}", Clock::System).await;
