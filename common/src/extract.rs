@@ -1,5 +1,7 @@
 //! Extractors whose refusals are problem documents.
 
+mod strict;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 
 use crate::problem::{FieldError, Problem};
+use strict::Strict;
 
 /// A JSON body, in or out. 415 for another media type, 400 for no JSON, 422 for JSON that does not fit.
 #[derive(Debug, Clone, Copy)]
@@ -18,12 +21,48 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        require_json(request.headers())?;
-        let bytes = Bytes::from_request(request, state)
+        read_json(request, state, |media_type| media_type == "application/json")
             .await
-            .map_err(|e| refused_body(&e))?;
-        parse_json(&bytes).map(Json)
+            .map(Json)
     }
+}
+
+/// A JSON body whose media type may also be one of those that are written as JSON: `application/…+json`.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AnyJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = |media_type: &str| {
+            media_type
+                .strip_prefix("application/")
+                .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+        };
+        read_json(request, state, is_json).await.map(AnyJson)
+    }
+}
+
+async fn read_json<T: DeserializeOwned, S: Send + Sync>(
+    request: Request,
+    state: &S,
+    accepts: impl Fn(&str) -> bool,
+) -> Result<T, Problem> {
+    if !media_type(request.headers()).is_some_and(|media_type| accepts(&media_type)) {
+        return Err(unsupported_media_type("send the body as application/json"));
+    }
+    let bytes = Bytes::from_request(request, state)
+        .await
+        .map_err(|e| refused_body(&e))?;
+    parse_json(&bytes)
+}
+
+/// Without parameters, in small letters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = text.split(';').next()?;
+    Some(essence.trim().to_ascii_lowercase())
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -39,18 +78,6 @@ impl<T: Serialize> IntoResponse for Json<T> {
                 Problem::internal().into_response()
             }
         }
-    }
-}
-
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let essence = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split(';').next())
-        .map(|text| text.trim().to_ascii_lowercase());
-    match essence.as_deref() {
-        Some("application/json") => Ok(()),
-        _ => Err(unsupported_media_type("send the body as application/json")),
     }
 }
 
@@ -86,17 +113,14 @@ fn refused_body(rejection: &BytesRejection) -> Problem {
 /// Read JSON strictly: 400 if it is not JSON, 422 with a pointer if it does not fit `T`.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let pointer = pointer_of(error.path());
         let inner = error.into_inner();
         // Asked of the whole text: an unknown member may stand before the place where it stops being JSON, and
         // serde_json calls it a syntax error when a number stands where the name of an enum's variant should.
         let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom);
         match text.and_then(serde_json::from_str::<IgnoredAny>) {
-            Ok(_) => {
-                let detail = strip_position(&inner.to_string());
-                Problem::invalid(vec![FieldError { pointer, detail }])
-            }
+            Ok(_) => Problem::invalid(vec![field_error(pointer, strip_position(&inner.to_string()))]),
             Err(error) => Problem::bad_request(format!("not JSON: {error}")),
         }
     })?;
@@ -111,11 +135,27 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .map(|segment| match segment {
             Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Map { key } => step(key),
             Segment::Enum { variant } => format!("/{variant}"),
             Segment::Unknown => String::new(),
         })
         .collect()
+}
+
+fn step(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What is missing has no place of its own: `pointer` is then that of the object that lacks it.
+fn field_error(pointer: String, detail: String) -> FieldError {
+    let missing = detail
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'))
+        .map(|(name, _)| step(name));
+    FieldError {
+        pointer: pointer + &missing.unwrap_or_default(),
+        detail,
+    }
 }
 
 fn strip_position(message: &str) -> String {
@@ -157,10 +197,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             .map(Self)
             .map_err(|error| {
                 let pointer = pointer_of(error.path());
-                Problem::invalid(vec![FieldError {
-                    pointer,
-                    detail: error.into_inner().to_string(),
-                }])
+                Problem::invalid(vec![field_error(pointer, error.into_inner().to_string())])
             })
     }
 }
@@ -200,6 +237,8 @@ mod tests {
             ("{\"unknown\":", 400),
             ("{}", 422),
             ("[]", 422),
+            ("[{\"name\":\"a\"}]", 422),
+            ("{\"doctor\":[\"a\",null]}", 422),
             ("null", 422),
             ("{\"doctor\":{\"name\":1}}", 422),
             ("{\"doctor\":{\"name\":\"a\",\"role\":7}}", 422),
@@ -224,8 +263,59 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_value_is_read_as_by_serde_itself() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct All {
+            list: Vec<Option<Part>>,
+            map: std::collections::BTreeMap<String, Wrapped>,
+            pair: (i64, f64),
+            kind: Kind,
+            any: serde_json::Value,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Part {
+            text: String,
+            small: Option<u8>,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Wrapped(bool);
+        #[derive(Debug, PartialEq, Deserialize)]
+        enum Kind {
+            Unit,
+            One(Part),
+            Two(u8, u8),
+            Named { part: Part },
+        }
+        let kinds = [
+            r#""Unit""#,
+            r#"{"One": {"text": "ä"}}"#,
+            r#"{"Two": [1, 2]}"#,
+            r#"{"Named": {"part": {"text": "c", "small": 3}}}"#,
+        ];
+        for kind in kinds {
+            let text = format!(
+                r#"{{"list": [null, {{"text": "a\n", "small": 7}}], "map": {{"x": true}}, "pair": [-1, 2.5],
+                    "kind": {kind}, "any": [1, {{"a": [null, "b"]}}]}}"#
+            );
+            let read: All = parse_json(text.as_bytes()).unwrap();
+            assert_eq!(read, serde_json::from_str(&text).unwrap());
+        }
+        let listed = r#"{"One": ["c", 3]}"#;
+        assert!(
+            serde_json::from_str::<Kind>(listed).is_ok() && parse_json::<Kind>(listed.as_bytes()).is_err()
+        );
+    }
+
+    #[test]
     fn the_pointer_names_the_member() {
         let problem = parse_json::<Booking>(br#"{"doctor":{"name":7}}"#).unwrap_err();
         assert_eq!(problem.document().errors[0].pointer, "/doctor/name");
+        for (body, missing) in [
+            ("{}", "/doctor"),
+            (r#"{"doctor":{"role":"ADMIN"}}"#, "/doctor/name"),
+        ] {
+            let problem = parse_json::<Booking>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.document().errors[0].pointer, missing, "{body}");
+        }
     }
 }

@@ -25,6 +25,7 @@ pub struct List<T> {
     /// The entries, at most `limit`.
     pub items: Vec<T>,
     /// What to pass as `cursor` for the next page; `null` on the last.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use common::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use serde_json::{Map, Value, json};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -67,6 +68,7 @@ fn merged() -> Value {
         for (path, item) in public {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method) {
+                    operation["operationId"] = json!(name_of(method, path));
                     complete(operation, tag, path);
                 }
             }
@@ -100,6 +102,16 @@ fn merged() -> Value {
     })
 }
 
+/// `get_users_by_id` for `GET /users/{id}`: two services may call their functions the same.
+fn name_of(method: &str, path: &str) -> String {
+    let segment = |part: &str| match part.strip_prefix('{') {
+        Some(parameter) => format!("by_{}", parameter.trim_end_matches('}')),
+        None => part.replace(['-', '.'], "_").trim_matches('_').to_owned(),
+    };
+    let segments: Vec<String> = path.split('/').skip(1).map(segment).collect();
+    format!("{method}_{}", segments.join("_"))
+}
+
 /// What holds for every operation, said once here: its tag, its token, and what it answers when things go wrong.
 fn complete(operation: &mut Value, tag: &str, path: &str) {
     operation["tags"] = json!([format!("{tag}s")]);
@@ -114,7 +126,37 @@ fn complete(operation: &mut Value, tag: &str, path: &str) {
         "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/ProblemDocument" } } },
     });
     let answers = operation["responses"].as_object_mut().unwrap();
+    for (status, answer) in answers.iter_mut() {
+        describe(status, answer);
+    }
     answers.insert("default".to_owned(), problem);
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if parameter["name"] == "limit" {
+            parameter["schema"] =
+                json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT });
+        }
+    }
+}
+
+/// Every answer says in words what it is, and an error's media type is that of problem documents.
+fn describe(status: &str, answer: &mut Value) {
+    if answer["description"].as_str().unwrap_or_default().is_empty() {
+        let status = axum::http::StatusCode::from_bytes(status.as_bytes()).unwrap();
+        answer["description"] = json!(status.canonical_reason().unwrap());
+    }
+    let Some(content) = answer.get_mut("content").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let is_problem = |body: &Value| {
+        body["schema"]["$ref"]
+            .as_str()
+            .is_some_and(|name| name.ends_with("/ProblemDocument"))
+    };
+    if content.get("application/json").is_some_and(is_problem) {
+        let body = content.remove("application/json").unwrap();
+        content.insert("application/problem+json".to_owned(), body);
+    }
 }
 
 fn routes() -> Vec<Value> {
@@ -154,6 +196,38 @@ fn the_document_is_up_to_date() {
         committed == text,
         "api-gateway/openapi.json is out of date: `make openapi` writes it anew"
     );
+}
+
+/// What generators of clients stumble over.
+#[test]
+fn every_operation_has_a_name_of_its_own_and_every_answer_a_description() {
+    let document = merged();
+    let mut names = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in METHODS.iter().filter_map(|method| item.get(method)) {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(
+                names.insert(name),
+                "{name} stands twice, the second time at {path}"
+            );
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let in_path = path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
+                assert_eq!(parameter["in"] == "path", in_path, "{name}, {parameter}");
+            }
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let described = answer["description"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty());
+                assert!(described, "{name}, {status}");
+                let mut types = answer["content"].as_object().into_iter().flat_map(Map::keys);
+                let is_error = status.starts_with(['4', '5']);
+                assert!(
+                    !is_error || types.all(|media_type| media_type == "application/problem+json"),
+                    "{name}, {status}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -119,7 +119,11 @@ async fn identify(
             Ok(Some(claims.role))
         }
         Err(Unknown::Refused(refusal, allowance)) => {
-            visit.allowance = allowance;
+            match allowance {
+                Some(charged) => visit.allowance = Some(charged),
+                // One that was good, or cannot be looked at now, is no bad one: it counts like none.
+                None => limit(visit, &rules.public)?,
+            }
             Err(Denied::Token(Problem::from(refusal)))
         }
         Err(Unknown::TooMany(allowance)) => {

@@ -48,10 +48,15 @@ async fn a_revoked_session_ends_at_once_although_its_token_is_remembered() {
         .verifier
         .revocations()
         .apply(&feed, stage.core.clock.now());
-    assert_eq!(
-        stage.client.get("/users/me", &token).await.problem(401),
-        "unauthorized"
-    );
+    let refused = stage.client.get("/users/me", &token).await;
+    assert_eq!(refused.problem(401), "unauthorized");
+    for header in ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"] {
+        assert!(
+            refused.headers.contains_key(header),
+            "{header}: {:?}",
+            refused.headers
+        );
+    }
     assert_eq!(echo.hits(), 1);
 }
 

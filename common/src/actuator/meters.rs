@@ -131,6 +131,18 @@ impl Family {
             .find(|unit| name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')))
     }
 
+    /// Something is measured again and again, so that there is a longest.
+    fn is_timer(&self) -> bool {
+        ["histogram", "summary"].contains(&self.kind.as_str())
+    }
+
+    /// Asked for by its name in either format, or by that of one of its series.
+    fn is_named(&self, wanted: &[String]) -> bool {
+        wanted.iter().any(|name| {
+            *name == self.name || name == self.bare() || self.samples.iter().any(|s| s.name == *name)
+        })
+    }
+
     fn statistic(&self, sample: &Sample) -> Option<&'static str> {
         match self.kind.as_str() {
             "counter" => Some("COUNT"),
@@ -150,14 +162,16 @@ impl Family {
 fn peaks<'a>(families: &'a [Family], family: &Family) -> Option<&'a Family> {
     families
         .iter()
-        .find(|other| other.name.strip_suffix(PEAK) == Some(&family.name))
+        .find(|other| family.is_timer() && other.name.strip_suffix(PEAK) == Some(&family.name))
 }
 
 /// Names of all metrics, sorted. A timer's peak is a statistic of it and no metric of its own.
 pub(super) fn names(families: &[Family]) -> BTreeSet<String> {
     let own = families.iter().filter(|family| {
         let timer = family.name.strip_suffix(PEAK);
-        !families.iter().any(|other| Some(other.name.as_str()) == timer)
+        !families
+            .iter()
+            .any(|other| other.is_timer() && Some(other.name.as_str()) == timer)
     });
     own.map(Family::dotted).collect()
 }
@@ -219,7 +233,7 @@ fn render(families: &[Family], wanted: &[String], name: impl Fn(&Family) -> Stri
     let mut text = String::new();
     for family in families
         .iter()
-        .filter(|family| wanted.is_empty() || wanted.contains(&family.name))
+        .filter(|family| wanted.is_empty() || family.is_named(wanted))
     {
         let name = name(family);
         // Writing into a string cannot fail.
@@ -248,14 +262,22 @@ mod tests {
         http_server_requests_seconds_max{uri=\"/a\",status=\"200\"} 0.4\n\
         http_server_requests_seconds_max{uri=\"/b \\\"c\\\"\",status=\"404\"} 0.7\n\
         # TYPE logs_total counter\nlogs_total 7\n\
-        # TYPE process_files_max_files gauge\nprocess_files_max_files 9\n";
+        # TYPE process_files_max_files gauge\nprocess_files_max_files 9\n\
+        # TYPE pool gauge\npool 3\n# TYPE pool_max gauge\npool_max 20\n";
 
     #[test]
     fn a_metric_is_summed_over_the_samples_that_fit() {
         let families = parse(TEXT);
         assert_eq!(
             names(&families).into_iter().collect::<Vec<_>>(),
-            ["http.server.requests", "logs", "process.files.max"]
+            [
+                "http.server.requests",
+                "logs",
+                "pool",
+                "pool.max",
+                "process.files.max"
+            ],
+            "a peak is a statistic, a limit is not"
         );
         let all = one(&families, "http.server.requests", &[]).unwrap();
         assert_eq!(
@@ -277,6 +299,10 @@ mod tests {
         );
         assert_eq!(one(&families, "http.server.requests", &tag("/x")), None);
         assert_eq!(one(&families, "nothing", &[]), None);
+        assert_eq!(
+            one(&families, "pool", &[]).unwrap()["measurements"],
+            json!([{"statistic": "VALUE", "value": 3.0}])
+        );
     }
 
     #[test]
@@ -285,6 +311,13 @@ mod tests {
         assert_eq!(text(&families, &[]), TEXT);
         let open = open_metrics(&families, &["logs_total".to_owned()]);
         assert_eq!(open, "# TYPE logs counter\nlogs_total 7\n# EOF\n");
+        for name in ["logs", "pool_max", "http_server_requests_seconds_count"] {
+            let some = text(&families, &[name.to_owned()]);
+            assert!(
+                some.contains(name) && some.matches("# TYPE").count() == 1,
+                "{name}: {some}"
+            );
+        }
     }
 
     #[test]

@@ -199,6 +199,43 @@ async fn levels_can_be_set_and_bad_ones_are_refused() {
         .expect(204);
     let root = client.get("/actuator/loggers/ROOT", &admin).await.json();
     assert_eq!(root["configuredLevel"], "INFO", "as the settings say");
+    for (media_type, status) in [
+        ("application/vnd.spring-boot.actuator.v2+json", 204),
+        ("application/vnd.spring-boot.actuator.v3+json", 204),
+        ("application/json;charset=UTF-8", 204),
+        ("text/plain", 415),
+        ("application/xml", 415),
+    ] {
+        let request = client
+            .request(Method::POST, "/actuator/loggers/common::http", &admin)
+            .header("content-type", media_type)
+            .body(set("INFO").to_string());
+        Client::send(request).await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn a_scraper_may_name_the_metrics_it_wants_one_by_one() {
+    let app = TestApp::start().await;
+    let client = app.server.client();
+    let admin = app.mint.access(UserId::generate(), Role::Admin);
+    client.get("/me", &admin).await.expect(200);
+    let wanted = "includedNames=process_uptime_seconds&includedNames=http_server_requests_seconds_count,x";
+    let text = client
+        .get(&format!("/actuator/prometheus?{wanted}"), &admin)
+        .await
+        .expect(200)
+        .text();
+    let mut families: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    families.sort_unstable();
+    assert_eq!(
+        families,
+        ["http_server_requests_seconds", "process_uptime_seconds"],
+        "{text}"
+    );
 }
 
 #[tokio::test]

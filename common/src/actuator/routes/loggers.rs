@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Document, ok};
 use crate::actuator::{Actuator, Operator};
-use crate::extract::{Json, Path};
+use crate::extract::{AnyJson, Path};
 use crate::problem::Problem;
 use crate::telemetry::{LEVELS, ROOT};
 
@@ -54,7 +54,8 @@ pub(in crate::actuator) async fn set_level(
     _: Operator,
     State(actuator): State<Actuator>,
     Path(name): Path<String>,
-    Json(body): Json<SetLevel>,
+    // Spring's own clients name the version of the endpoints in the media type.
+    AnyJson(body): AnyJson<SetLevel>,
 ) -> Result<StatusCode, Problem> {
     if let Some(level) = body.configured_level.as_deref()
         && !LEVELS.contains(&level)

@@ -3,32 +3,25 @@
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{Document, ok};
 use crate::actuator::{Actuator, Operator, meters};
-use crate::extract::{Path, Query};
+use crate::extract::Path;
 use crate::problem::Problem;
 
-/// `?includedNames=a,b` asks for some families only.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(in crate::actuator) struct Included {
-    included_names: Option<String>,
-}
-
+/// `?includedNames=a,b`, also repeated, asks for some families only.
 pub(in crate::actuator) async fn prometheus(
     _: Operator,
     State(actuator): State<Actuator>,
-    Query(query): Query<Included>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let names = query.included_names.unwrap_or_default();
-    let wanted: Vec<String> = names
-        .split(',')
+    let query = query.unwrap_or_default();
+    let wanted: Vec<String> = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(key, _)| key == "includedNames")
+        .flat_map(|(_, names)| names.split(',').map(str::to_owned).collect::<Vec<_>>())
         .filter(|name| !name.is_empty())
-        .map(str::to_owned)
         .collect();
     let families = actuator.families();
     let accept = headers
