@@ -154,7 +154,12 @@ fn field_error(pointer: String, detail: String) -> FieldError {
         .map(|(name, _)| step(name));
     FieldError {
         pointer: pointer + &missing.unwrap_or_default(),
-        detail,
+        // serde names our type, which is nothing to a client.
+        detail: if detail.contains(", expected struct ") {
+            "must be an object".to_owned()
+        } else {
+            detail
+        },
     }
 }
 
