@@ -142,12 +142,9 @@ async fn hanging_up_does_not_take_a_failure_away() {
         .await
         .unwrap();
     let attempt = app.login_as(&user.email, WRONG);
-    assert!(
-        tokio::time::timeout(Duration::from_secs(1), attempt)
-            .await
-            .is_err(),
-        "it waits"
-    );
+    // Time enough to come as far as that, also on a busy machine.
+    let patience = Duration::from_secs(5);
+    assert!(tokio::time::timeout(patience, attempt).await.is_err(), "it waits");
     tx.rollback().await.unwrap();
     eventually("the failure is counted", || async {
         let failures: Option<f64> =
