@@ -65,7 +65,7 @@ impl Authenticator {
     }
 }
 
-/// A code to write down: 50 bits, as `XXXXX-XXXXX`.
+/// A code to write down: 50 bits, as `ABCDE-FGHJK`.
 pub fn recovery_code() -> SecretString {
     let letters = random::<10>().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
     let (head, tail) = letters.split_at(5);
