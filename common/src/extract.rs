@@ -315,6 +315,15 @@ mod tests {
     fn the_pointer_names_the_member() {
         let problem = parse_json::<Booking>(br#"{"doctor":{"name":7}}"#).unwrap_err();
         assert_eq!(problem.document().errors[0].pointer, "/doctor/name");
+        for (body, at) in [("[]", ""), (r#"{"doctor":7}"#, "/doctor")] {
+            let problem = parse_json::<Booking>(body.as_bytes()).unwrap_err();
+            let error = &problem.document().errors[0];
+            assert_eq!(
+                (&*error.pointer, &*error.detail),
+                (at, "must be an object"),
+                "{body}"
+            );
+        }
         for (body, missing) in [
             ("{}", "/doctor"),
             (r#"{"doctor":{"role":"ADMIN"}}"#, "/doctor/name"),
