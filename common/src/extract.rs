@@ -58,8 +58,8 @@ async fn read_json<T: DeserializeOwned, S: Send + Sync>(
     parse_json(&bytes)
 }
 
-/// Without parameters, in small letters.
-fn media_type(headers: &HeaderMap) -> Option<String> {
+/// What `Content-Type` says, without parameters and in small letters.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let essence = text.split(';').next()?;
     Some(essence.trim().to_ascii_lowercase())

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use common::auth::Caller;
-use common::extract::{Json, unsupported_media_type};
+use common::extract::{Json, media_type, unsupported_media_type};
 use common::problem::Problem;
 use http::{HeaderMap, StatusCode, header};
 
@@ -51,13 +51,7 @@ pub async fn receive(reception: Reception<'_>, request: Request) -> Result<Parce
         let refused = unsupported_media_type("send the body as it is, without Content-Encoding");
         return Err(unread(request, refused.into()).await);
     }
-    let declared = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = declared
-        .and_then(|text| text.split(';').next())
-        .map(|text| text.trim().to_ascii_lowercase());
-    match essence.as_deref() {
+    match media_type(headers).as_deref() {
         Some("application/json") => reception.json(request).await,
         Some("multipart/form-data") => reception.multipart(request).await,
         _ => {
